@@ -1,0 +1,36 @@
+"""The one contract between the rooms: formats, requantiser, hardware, network, schedule.
+
+Frozen dataclasses of the standard library only. A bad value is refused at construction with the
+value quoted; everything can be written as canonical JSON and has a SHA-256 digest.
+"""
+
+from .canonical import SCHEMA_VERSION, canonical_json, digest, seal, unseal
+from .formats import MAX_BITS, ActFormat, WeightEncoding, WeightFormat, accumulator_range, signed_bits
+from .hardware import Dataflow, HardwareSpec, MacKind
+from .network import LayerKind, LayerSpec, NetworkSpec
+from .requantiser import RequantiserKind, RequantiserSpec
+from .schedule import MatrixSchedule, schedule
+
+__all__ = [
+    "MAX_BITS",
+    "SCHEMA_VERSION",
+    "ActFormat",
+    "Dataflow",
+    "HardwareSpec",
+    "LayerKind",
+    "LayerSpec",
+    "MacKind",
+    "MatrixSchedule",
+    "NetworkSpec",
+    "RequantiserKind",
+    "RequantiserSpec",
+    "WeightEncoding",
+    "WeightFormat",
+    "accumulator_range",
+    "canonical_json",
+    "digest",
+    "schedule",
+    "seal",
+    "signed_bits",
+    "unseal",
+]

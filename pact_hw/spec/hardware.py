@@ -1,0 +1,161 @@
+"""What a generated array is: shape, formats, dataflow, exact accumulator width."""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import InputError
+from .canonical import digest
+from .formats import ActFormat, WeightEncoding, WeightFormat, accumulator_range, check_int, signed_bits
+from .requantiser import RequantiserKind, RequantiserSpec
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+
+
+class Dataflow(enum.Enum):
+    """Which operand stays in the processing elements."""
+
+    OUTPUT_STATIONARY = "output-stationary"
+    """Each PE accumulates one output: rows are output pixels, cols are output channels."""
+    WEIGHT_STATIONARY = "weight-stationary"
+    """Each PE holds ``lanes`` weights: rows x lanes are reduction terms, cols are output channels;
+    partial sums enter at the top of a column and leave at its bottom."""
+
+
+class MacKind(enum.Enum):
+    """How a PE multiplies."""
+
+    FIXED = "fixed"
+    """One pair of widths, set at generation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HardwareSpec:
+    """One generated array, with or without a requantiser behind it.
+
+    ``max_reduction`` is the longest sum of products that must be exact; ``acc_bits`` is derived
+    from it and the formats, and a narrower one is refused (a wider one is allowed).
+    """
+
+    act: ActFormat
+    weight: WeightFormat
+    rows: int
+    cols: int
+    lanes: int
+    name: str = "mac_array"
+    dataflow: Dataflow = Dataflow.OUTPUT_STATIONARY
+    mac_kind: MacKind = MacKind.FIXED
+    max_reduction: int = 4608
+    requantiser: RequantiserSpec | None = None
+    acc_bits: int = 0
+
+    def __post_init__(self) -> None:
+        for dimension in ("rows", "cols", "lanes"):
+            check_int(dimension, getattr(self, dimension), 1, 1024)
+        check_int("max_reduction", self.max_reduction, 1, 1 << 20)
+        if not _NAME.fullmatch(self.name):
+            raise InputError(f"name must be a Verilog identifier ({_NAME.pattern}), not {self.name!r}")
+        if self.requantiser and self.dataflow is not Dataflow.OUTPUT_STATIONARY:
+            raise InputError(
+                "a requantiser needs the output-stationary dataflow: the sums that leave a "
+                f"{self.dataflow.value} array are partial"
+            )
+        # A reduction is padded with zero activations to whole beats, which adds nothing to any sum.
+        exact = signed_bits(*accumulator_range(self.act, self.weight, self.max_reduction))
+        if self.acc_bits == 0:
+            object.__setattr__(self, "acc_bits", exact)
+        check_int("acc_bits", self.acc_bits, exact, 62)
+
+    @property
+    def macs_per_cycle(self) -> int:
+        """Peak multiply-accumulates per cycle."""
+        return self.rows * self.cols * self.lanes
+
+    @property
+    def values_per_beat(self) -> int:
+        """Accumulators that leave the array in one output beat."""
+        return self.rows if self.dataflow is Dataflow.OUTPUT_STATIONARY else self.cols
+
+    @property
+    def array_latency_cycles(self) -> int:
+        """Cycles from accepting a tile's last operands to offering its first (WS: that) result.
+
+        Output stationary: one operand register, then the accumulator itself. Weight stationary:
+        one operand register, then one partial-sum register per row, then the corrected output.
+        """
+        return 2 if self.dataflow is Dataflow.OUTPUT_STATIONARY else self.rows + 1
+
+    @property
+    def requantiser_latency_cycles(self) -> int:
+        """Registers between the array's output and the level: product, sum, saturation."""
+        return 3 if self.requantiser else 0
+
+    @property
+    def latency_cycles(self) -> int:
+        """Cycles from accepting the last operands to offering the first result at the ports."""
+        return self.array_latency_cycles + self.requantiser_latency_cycles
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON members; ``from_json`` gives the same spec back."""
+        requantiser = self.requantiser and {
+            "kind": self.requantiser.kind.value,
+            "mult_bits": self.requantiser.mult_bits,
+            "add_bits": self.requantiser.add_bits,
+            "max_shift": self.requantiser.max_shift,
+            "level_bits": self.requantiser.level_bits,
+            "residual_bits": self.requantiser.residual_bits,
+        }
+        return {
+            "name": self.name,
+            "act_bits": self.act.bits,
+            "weight_bits": self.weight.bits,
+            "weight_encoding": self.weight.encoding.value,
+            "rows": self.rows,
+            "cols": self.cols,
+            "lanes": self.lanes,
+            "dataflow": self.dataflow.value,
+            "mac_kind": self.mac_kind.value,
+            "max_reduction": self.max_reduction,
+            "acc_bits": self.acc_bits,
+            "requantiser": requantiser,
+        }
+
+    @classmethod
+    def from_json(cls, members: Any) -> HardwareSpec:
+        """The spec that ``to_json`` wrote.
+
+        Raises:
+            InputError: a member is missing, unknown, or out of range.
+        """
+        try:
+            requantiser = members["requantiser"]
+            if requantiser is not None:
+                kind = RequantiserKind(requantiser["kind"])
+                requantiser = RequantiserSpec(**{**requantiser, "kind": kind})
+            return cls(
+                act=ActFormat(bits=members["act_bits"]),
+                weight=WeightFormat(
+                    bits=members["weight_bits"], encoding=WeightEncoding(members["weight_encoding"])
+                ),
+                rows=members["rows"],
+                cols=members["cols"],
+                lanes=members["lanes"],
+                name=members["name"],
+                dataflow=Dataflow(members["dataflow"]),
+                mac_kind=MacKind(members["mac_kind"]),
+                max_reduction=members["max_reduction"],
+                requantiser=requantiser,
+                acc_bits=members["acc_bits"],
+            )
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"hardware description: {type(error).__name__}: {error}") from None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON: the same hardware has the same digest."""
+        return digest(self.to_json())
