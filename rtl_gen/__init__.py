@@ -1,0 +1,1 @@
+"""Amaranth to Verilog: processing elements, arrays, the requantiser, and their emission."""
