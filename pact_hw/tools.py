@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,3 +85,27 @@ def system_yosys() -> Tool | None:
     """The Yosys that the user named, or None where the ones from the package index are to be used."""
     path = _named_by_user("PACT_HW_YOSYS")
     return None if path is None else Tool(path=path, version=_version(path, YOSYS_MINIMUM), environment={})
+
+
+_BUILD_PROGRAMS = {"perl": ("perl",), "make": ("make", "gmake"), "a C++ compiler": ("c++", "g++", "clang++")}
+
+
+def require_build_programs() -> None:
+    """Check for what Verilator needs beside itself.
+
+    Raises:
+        InputError: one line that names what is missing, and how to install it.
+    """
+    missing = [name for name, programs in _BUILD_PROGRAMS.items() if not any(map(shutil.which, programs))]
+    if missing:
+        raise InputError(
+            f"missing: {', '.join(missing)}. Debian: apt install perl make g++. "
+            "Fedora: dnf install perl make gcc-c++. macOS: xcode-select --install."
+        )
+
+
+if __name__ == "__main__":  # `make setup` asks before anything is installed
+    try:
+        require_build_programs()
+    except InputError as error:
+        sys.exit(f"pact-hw: {error}")

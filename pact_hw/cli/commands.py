@@ -1,0 +1,197 @@
+"""One function a command: options in, the rooms' work, a result out. Rooms are imported when needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .options import FILE, FOLDER, command, out, seed
+from .output import Output, facts
+from .tables import products_table, study_tables
+
+
+@command("train", example="train --network digits --act-bits 4 --weight-bits 4 --out out/digits")
+@click.option("--network", default="digits", show_default=True, help="Which network.")
+@click.option("--act-bits", type=int, default=4, show_default=True, help="Width of the activations.")
+@click.option("--weight-bits", type=int, default=4, show_default=True, help="Width of the weights.")
+@click.option("--epochs", type=click.IntRange(0), default=None, help="Instead of the recipe's own number.")
+@seed()
+@out()
+def train(
+    network: str, act_bits: int, weight_bits: int, epochs: int | None, seed: int, out: Path, as_json: bool
+) -> None:
+    """Train a network with PACT activations, and its float twin, on real images."""
+    from ..qat.training import train as run
+
+    output = Output(as_json=as_json)
+    metrics = run(
+        network=network,
+        act_bits=act_bits,
+        weight_bits=weight_bits,
+        seed=seed,
+        epochs=epochs,
+        out=out,
+        progress=output.progress,
+    )
+    output.finish(
+        metrics, facts(f"{network}, {act_bits}-bit activations, {weight_bits}-bit weights", metrics)
+    )
+
+
+@command("convert", example="convert out/digits --out out/digits-integer")
+@click.argument("folder", metavar="DIR", type=FOLDER)
+@out()
+def convert(folder: Path, out: Path, as_json: bool) -> None:
+    """Turn a trained network (DIR, from train) into integers, and prove them exact."""
+    from ..qat.convert import convert as run
+
+    output = Output(as_json=as_json)
+    exactness = run(folder, out, progress=output.progress)
+    output.finish(exactness, facts(f"{out}: exactness", exactness))
+    if exactness["level_mismatches"]:
+        raise click.exceptions.Exit(1)
+
+
+@command(
+    "generate", example="generate --act-bits 4 --weight-bits 4 --rows 8 --cols 8 --lanes 16 --out out/array"
+)
+@click.option("--act-bits", type=int, required=True, help="Width of the activations, 1 to 16.")
+@click.option("--weight-bits", type=int, required=True, help="Width of the weights, 1 to 16.")
+@click.option("--rows", type=int, required=True, help="Rows of processing elements.")
+@click.option("--cols", type=int, required=True, help="Columns of processing elements.")
+@click.option("--lanes", type=int, required=True, help="Multipliers in a processing element.")
+@click.option(
+    "--weight-encoding",
+    type=click.Choice(["odd", "twos-complement"]),
+    default="odd",
+    show_default=True,
+    help="What weight codes mean.",
+)
+@click.option(
+    "--dataflow",
+    type=click.Choice(["output-stationary", "weight-stationary"]),
+    default="output-stationary",
+    show_default=True,
+    help="Which operand stays in the elements.",
+)
+@click.option(
+    "--max-reduction",
+    type=int,
+    default=4608,
+    show_default=True,
+    help="Longest sum of products that must be exact.",
+)
+@click.option("--requantiser", is_flag=True, help="Put a multiply-and-shift requantiser behind each row.")
+@click.option("--name", default="mac_array", show_default=True, help="Name of the top module.")
+@out()
+def generate(
+    act_bits: int,
+    weight_bits: int,
+    rows: int,
+    cols: int,
+    lanes: int,
+    weight_encoding: str,
+    dataflow: str,
+    max_reduction: int,
+    requantiser: bool,
+    name: str,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Write a MAC array as Verilog, with its manifest."""
+    from rtl_gen.emit import write_design
+
+    from ..spec import (
+        ActFormat,
+        Dataflow,
+        HardwareSpec,
+        RequantiserSpec,
+        WeightEncoding,
+        WeightFormat,
+    )
+
+    output = Output(as_json=as_json)
+    spec = HardwareSpec(
+        act=ActFormat(bits=act_bits),
+        weight=WeightFormat(bits=weight_bits, encoding=WeightEncoding(weight_encoding)),
+        rows=rows,
+        cols=cols,
+        lanes=lanes,
+        name=name,
+        dataflow=Dataflow(dataflow),
+        max_reduction=max_reduction,
+        requantiser=RequantiserSpec() if requantiser else None,
+    )
+    with output.progress.task("Generating Verilog"):
+        design = write_design(spec, out)
+    result = {
+        "verilog": str(design.verilog),
+        "design": str(design.manifest),
+        "digest": spec.digest,
+        "macs_per_cycle": spec.macs_per_cycle,
+        "acc_bits": spec.acc_bits,
+        "latency_cycles": spec.latency_cycles,
+    }
+    output.finish(result, facts(name, result))
+
+
+@command("simulate", example="simulate out/array --vectors 20")
+@click.argument("folder", metavar="DIR", type=FOLDER)
+@click.option(
+    "--vectors", type=click.IntRange(1), default=12, show_default=True, help="How many matrix products."
+)
+@click.option("--waves", is_flag=True, help="Leave an FST and a save file for the wave viewer.")
+@click.option("--out", type=FOLDER, default=None, help="Folder for the results.  [default: DIR/simulation]")
+@seed()
+def simulate(folder: Path, vectors: int, waves: bool, out: Path | None, seed: int, as_json: bool) -> None:
+    """Run corner-case and random matrix products on a generated array (DIR), bit by bit."""
+    from sim.products import random_products
+    from sim.runner import simulate as run
+
+    from ..design import load_design
+
+    output = Output(as_json=as_json)
+    design = load_design(folder)
+    report = run(
+        design,
+        random_products(design.hardware, vectors, seed),
+        seed=seed,
+        waves=waves,
+        folder=out or folder / "simulation",
+        progress=output.progress,
+    )
+    result = report.to_json()
+    output.finish(result, products_table(f"{design.top} under Verilator", result["products"]))
+    if result["mismatches"] or result["cycles"] != result["predicted_cycles"]:
+        raise click.exceptions.Exit(1)
+
+
+@command("synth", example="synth out/array --liberty cells.lib")
+@click.argument("folder", metavar="DIR", type=FOLDER)
+@click.option("--liberty", type=FILE, multiple=True, help="Cell library; repeat for several files of one.")
+def synth(folder: Path, liberty: tuple[Path, ...], as_json: bool) -> None:
+    """Synthesise a generated array (DIR) with Yosys: cells, area, delay."""
+    from analysis.synthesis import synthesise
+
+    from ..design import load_design
+
+    output = Output(as_json=as_json)
+    design = load_design(folder)
+    result = synthesise(design, liberty, progress=output.progress)
+    shown = {name: value for name, value in result.items() if not isinstance(value, dict | list)}
+    output.finish(result, facts(f"{design.top}, synthesised", shown))
+
+
+@command("study", example="study --out out/study")
+@out()
+def study(out: Path, as_json: bool) -> None:
+    """Draw area and performance against precision, the paper's points beside the model's."""
+    from analysis.study import run_study
+
+    output = Output(as_json=as_json)
+    result = run_study(out, progress=output.progress)
+    output.finish(result, *study_tables(result))
+
+
+COMMANDS = (train, convert, generate, simulate, synth, study)

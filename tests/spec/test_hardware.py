@@ -1,0 +1,111 @@
+import re
+from dataclasses import replace
+
+import pytest
+
+from pact_hw.errors import InputError
+from pact_hw.spec import (
+    ActFormat,
+    Dataflow,
+    HardwareSpec,
+    RequantiserSpec,
+    WeightEncoding,
+    WeightFormat,
+    accumulator_range,
+)
+
+
+def array(**changes):
+    members = {
+        "act": ActFormat(bits=4),
+        "weight": WeightFormat(bits=3),
+        "rows": 8,
+        "cols": 4,
+        "lanes": 2,
+        **changes,
+    }
+    return HardwareSpec(**members)
+
+
+@pytest.mark.parametrize("encoding", WeightEncoding)
+@pytest.mark.parametrize("act_bits", [1, 4, 16])
+@pytest.mark.parametrize("weight_bits", [1, 3, 16])
+@pytest.mark.parametrize("reduction", [1, 7, 4608])
+def test_accumulator_is_the_narrowest_that_is_exact(encoding, act_bits, weight_bits, reduction):
+    act, weight = ActFormat(bits=act_bits), WeightFormat(bits=weight_bits, encoding=encoding)
+    spec = array(act=act, weight=weight, max_reduction=reduction)
+    low, high = accumulator_range(act, weight, reduction)
+    assert -(1 << (spec.acc_bits - 1)) <= low <= high < 1 << (spec.acc_bits - 1)
+    if spec.acc_bits > 1:
+        half = 1 << (spec.acc_bits - 2)
+        assert low < -half or high >= half
+    with pytest.raises(
+        InputError, match=rf"^acc_bits must be an integer from {spec.acc_bits} to 62, not \d+$"
+    ):
+        replace(spec, acc_bits=spec.acc_bits - 1) if spec.acc_bits > 1 else replace(spec, acc_bits=63)
+
+
+def test_a_wider_accumulator_is_allowed():
+    assert array(acc_bits=32).acc_bits == 32
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rows": 0}, "rows must be an integer from 1 to 1024, not 0"),
+        ({"cols": 1025}, "cols must be an integer from 1 to 1024, not 1025"),
+        ({"lanes": 1.5}, "lanes must be an integer from 1 to 1024, not 1.5"),
+        ({"max_reduction": 0}, "max_reduction must be an integer from 1 to 1048576, not 0"),
+        (
+            {"name": "1; drop"},
+            "name must be a Verilog identifier ([A-Za-z][A-Za-z0-9_]{0,63}), not '1; drop'",
+        ),
+        (
+            {"dataflow": Dataflow.WEIGHT_STATIONARY, "requantiser": RequantiserSpec()},
+            "a requantiser needs the output-stationary dataflow: "
+            "the sums that leave a weight-stationary array are partial",
+        ),
+    ],
+)
+def test_refuses(changes, message):
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        array(**changes)
+
+
+@pytest.mark.parametrize("requantiser", [None, RequantiserSpec(mult_bits=20)])
+def test_json_round_trip_keeps_value_and_digest(requantiser):
+    spec = array(
+        requantiser=requantiser, weight=WeightFormat(bits=3, encoding=WeightEncoding.TWOS_COMPLEMENT)
+    )
+    again = HardwareSpec.from_json(spec.to_json())
+    assert again == spec
+    assert again.digest == spec.digest
+
+
+def test_every_member_changes_the_digest():
+    base = array()
+    changed = [
+        array(act=ActFormat(bits=5)),
+        array(weight=WeightFormat(bits=4)),
+        array(weight=WeightFormat(bits=3, encoding=WeightEncoding.TWOS_COMPLEMENT)),
+        array(rows=9),
+        array(cols=5),
+        array(lanes=3),
+        array(name="other"),
+        array(dataflow=Dataflow.WEIGHT_STATIONARY),
+        array(max_reduction=4607, acc_bits=base.acc_bits),
+        array(acc_bits=base.acc_bits + 1),
+        array(requantiser=RequantiserSpec()),
+    ]
+    assert len({spec.digest for spec in [base, *changed]}) == 1 + len(changed)
+
+
+@pytest.mark.parametrize("broken", [None, [], {}, {"rows": 1}, "text"])
+def test_refuses_json_that_is_no_hardware(broken):
+    with pytest.raises(InputError, match=r"^hardware description: "):
+        HardwareSpec.from_json(broken)
+
+
+def test_refuses_an_unknown_word_in_json():
+    with pytest.raises(InputError, match="'sideways' is not a valid Dataflow"):
+        HardwareSpec.from_json({**array().to_json(), "dataflow": "sideways"})

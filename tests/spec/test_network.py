@@ -1,0 +1,95 @@
+import re
+from dataclasses import replace
+
+import pytest
+
+from pact_hw.errors import InputError
+from pact_hw.spec import ActFormat, LayerKind, LayerSpec, NetworkSpec, WeightFormat
+
+A4, A8 = ActFormat(bits=4), ActFormat(bits=8)
+FIRST = LayerSpec(
+    name="first",
+    kind=LayerKind.CONV,
+    source="input",
+    act=A8,
+    weight=WeightFormat(bits=8),
+    in_channels=1,
+    out_channels=8,
+    kernel=3,
+    padding=1,
+    out=A4,
+)
+SECOND = replace(
+    FIRST,
+    name="second",
+    source="first",
+    act=A4,
+    weight=WeightFormat(bits=4),
+    in_channels=8,
+    residual="first",
+    residual_act=A4,
+)
+LAST = LayerSpec(
+    name="last",
+    kind=LayerKind.LINEAR,
+    source="second",
+    act=A4,
+    weight=WeightFormat(bits=8),
+    in_channels=8 * 64,
+    out_channels=10,
+)
+
+
+def network(*layers):
+    return NetworkSpec(
+        name="net", input_channels=1, input_height=8, input_width=8, input_act=A8, layers=tuple(layers)
+    )
+
+
+def test_json_round_trip_keeps_value_and_digest():
+    net = network(FIRST, SECOND, LAST)
+    again = NetworkSpec.from_json(net.to_json())
+    assert again == net
+    assert again.digest == net.digest
+
+
+def test_reduction_counts_the_products_of_one_output():
+    assert SECOND.reduction == 8 * 3 * 3
+    assert LAST.reduction == 512
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ((SECOND,), "layer 'second' reads 'first', which does not give ActFormat(bits=4)"),
+        (
+            (FIRST, replace(SECOND, act=A8)),
+            "layer 'second' reads 'first', which does not give ActFormat(bits=8)",
+        ),
+        ((FIRST, replace(SECOND, residual="input")), "layer 'second' reads 'input', which does not give"),
+        ((FIRST, replace(SECOND, name="first")), "layer name 'first' is used twice"),
+    ],
+)
+def test_refuses_layers_that_do_not_fit_together(layers, message):
+    with pytest.raises(InputError, match=f"^{re.escape(message)}"):
+        network(*layers)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kernel": 0}, "kernel must be an integer from 1 to 15, not 0"),
+        ({"stride": -1}, "stride must be an integer from 1 to 15, not -1"),
+        ({"in_channels": 0}, "in_channels must be an integer from 1 to 1048576, not 0"),
+        ({"residual": "input"}, "layer 'first': residual and residual_act go together"),
+    ],
+)
+def test_refuses_bad_layers(change, message):
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        replace(FIRST, **change)
+
+
+@pytest.mark.parametrize("broken", [None, [], {}, {"name": "x"}])
+def test_refuses_json_that_is_no_network(broken):
+    with pytest.raises(InputError, match=r"^(network|layer) description: "):
+        NetworkSpec.from_json(broken)
