@@ -1,0 +1,94 @@
+"""A hardware block that is one Verilog module, however often it is used.
+
+Amaranth writes each submodule as a module of its own, so that an array would have as much text as
+it has PEs. A ``Block`` is elaborated and written once; whoever uses it refers to it by its module's
+name. Text and time grow with the number of kinds of blocks (and of instances in one of them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, Value
+from amaranth.lib import wiring
+
+from pact_hw.design import Port
+from pact_hw.errors import InputError
+
+MAX_PORT_BITS = 1 << 16
+"""Widest port that Amaranth can write."""
+
+
+def input_port(name: str, width: int, description: str) -> Port:
+    """An input of a block."""
+    return Port(name=name, direction="input", width=width, description=description)
+
+
+def output_port(name: str, width: int, description: str) -> Port:
+    """An output of a block."""
+    return Port(name=name, direction="output", width=width, description=description)
+
+
+class Block(wiring.Component):
+    """One kind of module, with the kinds that it is made of (``parts``).
+
+    Only control has a reset; data registers (``reset_less``) are overwritten before they matter.
+
+    Raises:
+        InputError: a port is wider than can be written.
+    """
+
+    resets = False
+    """Whether the module has ``rst``."""
+
+    def __init__(self, module_name: str, ports: Sequence[Port], parts: Sequence[Block] = ()) -> None:
+        for port in ports:
+            if port.width > MAX_PORT_BITS:
+                raise InputError(
+                    f"{module_name}: {port.name} would be {port.width} bits wide, at most {MAX_PORT_BITS} "
+                    "can be written: use fewer rows, columns or lanes"
+                )
+        clocking = [input_port("clk", 1, "clock, rising edge")]
+        if self.resets:
+            clocking.append(input_port("rst", 1, "synchronous reset, active high, one cycle or longer"))
+        self.module_name = module_name
+        self.ports = (*clocking, *ports)
+        self.parts = tuple(parts)
+        super().__init__(
+            {
+                port.name: (wiring.In if port.direction == "input" else wiring.Out)(port.width)
+                for port in ports
+            }
+        )
+
+    @property
+    def summary(self) -> str:
+        """The first paragraph of the docstring: the comment above the module."""
+        return " ".join((self.__doc__ or "").split("\n\n")[0].split())
+
+    def kinds(self) -> Iterator[Block]:
+        """Every kind of block in this one, each once, parts before the whole."""
+        seen: dict[str, Block] = {}
+        for part in self.parts:
+            seen |= {block.module_name: block for block in part.kinds()}
+        yield from seen.values()
+        yield self
+
+    def place(self, m: Module, label: str, **connections: Value) -> None:
+        """Put an instance of this block, called ``label``, into module ``m``.
+
+        Every port but clock and reset is connected by name, to a value of its width.
+        """
+        widths = {port.name: port.width for port in self.ports if port.name not in ("clk", "rst")}
+        connected = {name: len(value) for name, value in connections.items()}
+        if connected != widths:
+            raise TypeError(f"{label}: {self.module_name} has {widths}, connected to {connected}")
+        pins = {
+            f"{'i' if port.direction == 'input' else 'o'}_{port.name}": connections[port.name]
+            for port in self.ports
+            if port.name in connections
+        }
+        pins["i_clk"] = ClockSignal()
+        if self.resets:
+            pins["i_rst"] = ResetSignal()
+        m.submodules[label] = Instance(self.module_name, **pins)

@@ -1,0 +1,70 @@
+"""How the Verilog that Yosys writes is laid out for people: nothing here changes what it means."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections import Counter
+
+from pact_hw.design import Port
+
+from .block import Block
+
+_ONE_BIT = re.compile(r"^  wire (\\\$\S+) ;\n", re.MULTILINE)
+_WIDTH = 100
+
+
+def inline_conditions(module: str) -> str:
+    """Put the expressions of unnamed one-bit wires where they are used, if that is one place.
+
+    One-bit operators have one-bit operands here (``verilog.widen``), so that a place's width
+    cannot change what they mean.
+    """
+    uses = Counter(re.findall(r"\\\$\S+ ", module))
+    for name in _ONE_BIT.findall(module):
+        token = f"{name} "
+        found = re.search(rf"^  assign {re.escape(token)} = (.*);\n", module, re.MULTILINE)
+        if found is None or uses[token] != 3:  # declared, assigned, used once
+            continue
+        # A function as replacement: the text is taken as it is.
+        module = module.replace(found[0], "").replace(f"  wire {token};\n", "")
+        place = re.search(rf"(= ){re.escape(token)};", module)
+        expression = found[1].strip()
+        module = module.replace(token, expression if place else f"({expression})")
+    return re.sub(r"\) +(?=[;&|?:)])", lambda match: ") " if module[match.end()] not in ";)" else ")", module)
+
+
+def _port_line(port: Port, kind: str, *, last: bool) -> str:
+    span = f"[{port.width - 1}:0]" if port.width > 1 else ""
+    declaration = f"  {port.direction:<6} {kind:<4} {span:>9} {port.name}{'' if last else ','}"
+    return f"{declaration:<44} // {port.description}"
+
+
+def with_port_list(module: str, block: Block) -> str:
+    """``module`` with its ports declared once, in the block's order, each with its meaning."""
+    kinds = {}
+    for port in block.ports:
+        declaration = re.compile(
+            rf"^  {port.direction} (\[\d+:0\] )?{port.name};\n  (wire|reg) (\[\d+:0\] )?{port.name};\n",
+            re.MULTILINE,
+        )
+        found = declaration.search(module)
+        if found is None:
+            raise AssertionError(f"{block.module_name} has no port {port.name}")
+        kinds[port.name] = found[2]
+        module = module.replace(found[0], "")
+    last = block.ports[-1]
+    lines = [_port_line(port, kinds[port.name], last=port is last) for port in block.ports]
+    _, _, body = module.partition(");\n")
+    return "\n".join([f"module {block.module_name} (", *lines, ");", body])
+
+
+def comment(text: str) -> str:
+    """``text`` (paragraphs) as Verilog comment lines."""
+    lines = [line for paragraph in text.split("\n") for line in textwrap.wrap(paragraph, _WIDTH - 3) or [""]]
+    return "".join(f"// {line}".rstrip() + "\n" for line in lines)
+
+
+def laid_out(module: str, block: Block) -> str:
+    """The module of ``block`` as it is written to the file."""
+    return comment(block.summary) + with_port_list(inline_conditions(module), block)

@@ -1,0 +1,95 @@
+"""From blocks to Verilog text.
+
+Yosys is used as a printer that knows hardware: constants reach registers as resets, operators drive
+the named signals, and no initial values are written, which an ASIC flow could not honour.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Sequence
+from functools import partial
+
+from amaranth.back import rtlil, verilog
+from amaranth.hdl import ClockDomain
+
+from pact_hw import tools
+
+from .block import Block
+
+_SCRIPT = """\
+read_rtlil <<rtlil
+{rtlil}
+rtlil
+proc
+attrmap -remove init
+opt_clean
+opt_dff -simple-dffe
+opt_clean -purge
+write_verilog -noattr -norename -simple-lhs
+"""
+
+_CELL = re.compile(r"  cell \$(?:add|sub|mul|neg|eq|ne|lt|le|gt|ge) .*?\n  end\n", re.DOTALL)
+_COMPARES = ("$eq ", "$ne ", "$lt ", "$le ", "$gt ", "$ge ")
+
+
+def widen(text: str) -> str:
+    """RTLIL ``text`` in which the operands of arithmetic are as wide as its results.
+
+    Verilog would extend them by itself (IEEE 1364-2005, 5.4), but then the reader has to know, and
+    linters warn. Comparisons are made as wide as their wider operand.
+    """
+
+    def rewrite(match: re.Match[str]) -> str:
+        cell = match[0]
+        parameters = {name: int(value) for name, value in re.findall(r"parameter \\(\w+) (\d+)", cell)}
+        operands = [port for port in "AB" if f"{port}_WIDTH" in parameters]
+        if any(f"cell {kind}" in cell for kind in _COMPARES):
+            target = max(parameters[f"{port}_WIDTH"] for port in operands)
+        else:
+            target = parameters["Y_WIDTH"]
+        for port in operands:
+            width = parameters[f"{port}_WIDTH"]
+            if width >= target:
+                continue
+            value = re.search(rf"connect \\{port} (.*)", cell)[1]  # type: ignore[index]
+            sign = f"{value} [{width - 1}]" if parameters[f"{port}_SIGNED"] else "1'0"
+            extension = " ".join([sign] * (target - width))
+            cell = cell.replace(f"connect \\{port} {value}\n", f"connect \\{port} {{ {extension} {value} }}\n")
+            cell = cell.replace(f"parameter \\{port}_WIDTH {width}\n", f"parameter \\{port}_WIDTH {target}\n")
+        return cell
+
+    return _CELL.sub(rewrite, text)
+
+
+def _yosys(script: str) -> str:
+    named_by_user = tools.system_yosys()
+    if named_by_user is None:
+        yosys = verilog.find_yosys(lambda version: version >= tools.YOSYS_MINIMUM)
+        return str(yosys.run(["-q", "-"], script, ignore_warnings=True))
+    done = subprocess.run(
+        [str(named_by_user.path), "-q", "-"], input=script, capture_output=True, text=True, timeout=600
+    )
+    if done.returncode:
+        raise RuntimeError(f"{named_by_user.path}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def modules(blocks: Sequence[Block]) -> dict[Block, str]:
+    """The Verilog of each of ``blocks``, in their order, as Yosys writes it."""
+    text = "\n".join(
+        rtlil.convert(
+            block,
+            name=block.module_name,
+            emit_src=False,
+            missing_domain=partial(ClockDomain, reset_less=not block.resets),
+        )
+        for block in blocks
+    )
+    written = _yosys(_SCRIPT.format(rtlil=widen(text)))
+    found = {
+        match[1]: match[0]
+        for match in re.finditer(r"^module (\w+)\(.*?^endmodule\n", written, re.DOTALL | re.MULTILINE)
+    }
+    return {block: found[block.module_name] for block in blocks}

@@ -1,0 +1,38 @@
+"""Shapes of every sum in an array: exactly as wide as the largest value needs, derived here only."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Shape, signed, unsigned
+
+from pact_hw.spec import Dataflow, HardwareSpec, WeightEncoding, accumulator_range, signed_bits
+
+
+def act_sum_shape(spec: HardwareSpec, terms: int) -> Shape:
+    """Shape of a sum of ``terms`` activations."""
+    return unsigned((terms * spec.act.max).bit_length())
+
+
+def code_sum_shape(spec: HardwareSpec, terms: int) -> Shape:
+    """Shape of a sum of ``terms`` products of an activation and a weight *code*.
+
+    Odd codes are multiplied as the unsigned numbers that they are, so the sum needs no sign;
+    two's-complement codes are the weights themselves.
+    """
+    if spec.weight.encoding is WeightEncoding.ODD:
+        return unsigned((terms * spec.act.max * spec.weight.levels).bit_length())
+    return signed(signed_bits(*accumulator_range(spec.act, spec.weight, terms)))
+
+
+def terms_in_array(spec: HardwareSpec) -> int:
+    """The most products that one sum inside the array collects.
+
+    Output stationary: the whole reduction. Weight stationary: one pass through a column.
+    """
+    if spec.dataflow is Dataflow.OUTPUT_STATIONARY:
+        return spec.max_reduction
+    return min(spec.max_reduction, spec.rows * spec.lanes)
+
+
+def acc_shape(spec: HardwareSpec) -> Shape:
+    """Shape of the accumulator (weight stationary: partial sum) in a processing element."""
+    return code_sum_shape(spec, terms_in_array(spec))
