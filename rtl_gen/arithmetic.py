@@ -17,16 +17,20 @@ def elements(bus: Value, count: int) -> list[Value]:
     return [bus[index * width : (index + 1) * width] for index in range(count)]
 
 
-def named(m: Module, name: str, value: Value, shape: Shape) -> Signal:
-    """A signal ``name`` of ``shape`` that is ``value``, which is known to fit.
+def assign(m: Module, target: Value, name: str, value: Value) -> None:
+    """Make ``target`` ``value``, which is known to fit.
 
-    Amaranth's sums are a bit wider than their operands. Where the bits beyond ``shape`` carry
+    Amaranth's sums are a bit wider than their operands. Where the bits beyond ``target`` carry
     nothing, they are given a name that says so, and the Verilog shows every bit of every result.
     """
+    spare = len(value) - len(target)
+    m.d.comb += (Cat(target, Signal(spare, name=f"unused_{name}")) if spare > 0 else target).eq(value)
+
+
+def named(m: Module, name: str, value: Value, shape: Shape | int) -> Signal:
+    """A signal ``name`` of ``shape`` that is ``value``, which is known to fit."""
     signal = Signal(shape, name=name)
-    spare = len(value) - len(signal)
-    target = Cat(signal, Signal(spare, name=f"unused_{name}")) if spare > 0 else signal
-    m.d.comb += target.eq(value)
+    assign(m, signal, name, value)
     return signal
 
 
@@ -94,10 +98,12 @@ def excess(m: Module, spec: HardwareSpec, total: Value) -> Value:
     return named(m, "excess", (total << spec.weight.bits) - total, shape)
 
 
-def corrected(m: Module, spec: HardwareSpec, name: str, acc: Value, too_large_by: Value | None) -> Value:
-    """The exact sum of products as ``acc_bits`` of two's complement.
+def corrected(spec: HardwareSpec, acc: Value, too_large_by: Value | None) -> Value:
+    """The exact sum of products; its lowest ``acc_bits`` bits hold it in two's complement.
 
     ``acc`` is a sum over codes; ``too_large_by`` is ``excess`` for odd weights, else None.
     """
-    value = acc if too_large_by is None else Cat(Const(0, 1), acc) - too_large_by
-    return named(m, name, value, Shape(spec.acc_bits, signed=True))
+    if too_large_by is None:
+        return Cat(acc, acc[-1].replicate(spec.acc_bits - len(acc)))
+    doubled = Cat(Const(0, 1), acc)
+    return Cat(doubled, Const(0, spec.acc_bits - len(doubled))) - too_large_by

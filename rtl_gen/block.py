@@ -13,7 +13,6 @@ from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, Value
 from amaranth.lib import wiring
 
 from pact_hw.design import Port
-from pact_hw.errors import InputError
 
 MAX_PORT_BITS = 1 << 16
 """Widest port that Amaranth can write."""
@@ -32,22 +31,16 @@ def output_port(name: str, width: int, description: str) -> Port:
 class Block(wiring.Component):
     """One kind of module, with the kinds that it is made of (``parts``).
 
-    Only control has a reset; data registers (``reset_less``) are overwritten before they matter.
-
-    Raises:
-        InputError: a port is wider than can be written.
+    Only control has a reset; data registers are overwritten before they matter. Reset clears outputs
+    that are registers, except ``set_by_reset``.
     """
 
     resets = False
     """Whether the module has ``rst``."""
 
-    def __init__(self, module_name: str, ports: Sequence[Port], parts: Sequence[Block] = ()) -> None:
-        for port in ports:
-            if port.width > MAX_PORT_BITS:
-                raise InputError(
-                    f"{module_name}: {port.name} would be {port.width} bits wide, at most {MAX_PORT_BITS} "
-                    "can be written: use fewer rows, columns or lanes"
-                )
+    def __init__(
+        self, module_name: str, ports: Sequence[Port], parts: Sequence[Block] = (), *, set_by_reset: str = ""
+    ) -> None:
         clocking = [input_port("clk", 1, "clock, rising edge")]
         if self.resets:
             clocking.append(input_port("rst", 1, "synchronous reset, active high, one cycle or longer"))
@@ -56,7 +49,11 @@ class Block(wiring.Component):
         self.parts = tuple(parts)
         super().__init__(
             {
-                port.name: (wiring.In if port.direction == "input" else wiring.Out)(port.width)
+                port.name: (
+                    wiring.In(port.width)
+                    if port.direction == "input"
+                    else wiring.Out(port.width, init=int(port.name == set_by_reset))
+                )
                 for port in ports
             }
         )

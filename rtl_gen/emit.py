@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pact_hw
 from pact_hw.design import Design, save_manifest
+from pact_hw.errors import InputError
 from pact_hw.files import write_text
-from pact_hw.spec import HardwareSpec
+from pact_hw.spec import Dataflow, HardwareSpec
 
-from .block import Block
+from .block import MAX_PORT_BITS, Block
 from .layout import comment, laid_out
 from .output_stationary import OutputStationaryArray
+from .requantised import RequantisedArray
 from .verilog import modules
+from .weight_stationary import WeightStationaryArray
 
 _WAIVER = """\
 // One file holds the whole design, so that modules are not named after it.
@@ -27,6 +30,21 @@ def top_block(spec: HardwareSpec) -> Block:
     Raises:
         InputError: a port would be wider than can be written.
     """
+    widths = {
+        "activations": spec.rows * spec.lanes * spec.act.bits,
+        "weights": spec.cols * spec.lanes * spec.weight.bits,
+        "results": max(spec.values_per_beat, spec.cols) * spec.acc_bits,
+    }
+    for operand, width in widths.items():
+        if width > MAX_PORT_BITS:
+            raise InputError(
+                f"{spec.name}: {spec.rows} x {spec.cols} x {spec.lanes} needs {width} bits of {operand} a "
+                f"cycle, and at most {MAX_PORT_BITS} can be written: use fewer rows, cols or lanes"
+            )
+    if spec.dataflow is Dataflow.WEIGHT_STATIONARY:
+        return WeightStationaryArray(spec)
+    if spec.requantiser is not None:
+        return RequantisedArray(spec, spec.requantiser)
     return OutputStationaryArray(spec)
 
 
@@ -49,9 +67,8 @@ def header(spec: HardwareSpec) -> str:
     )
 
 
-def verilog_text(spec: HardwareSpec) -> str:
+def verilog_text(spec: HardwareSpec, top: Block) -> str:
     """The whole Verilog file: the top module first, every kind of module once."""
-    top = top_block(spec)
     written = modules(list(top.kinds())[::-1])
     return "\n".join([header(spec) + _WAIVER, *(laid_out(text, block) for block, text in written.items())])
 
@@ -62,12 +79,13 @@ def write_design(spec: HardwareSpec, folder: Path) -> Design:
     Raises:
         InputError: the array is too large to be written.
     """
+    top = top_block(spec)
     design = Design(
         folder=folder,
         hardware=spec,
-        ports=top_block(spec).ports,
+        ports=top.ports,
         versions={"pact-hw": pact_hw.__version__, "amaranth": importlib.metadata.version("amaranth")},
     )
-    write_text(design.verilog, verilog_text(spec))
+    write_text(design.verilog, verilog_text(spec, top))
     save_manifest(design)
     return design

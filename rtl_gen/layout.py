@@ -29,9 +29,16 @@ def inline_conditions(module: str) -> str:
         # A function as replacement: the text is taken as it is.
         module = module.replace(found[0], "").replace(f"  wire {token};\n", "")
         place = re.search(rf"(= ){re.escape(token)};", module)
-        expression = found[1].strip()
-        module = module.replace(token, expression if place else f"({expression})")
-    return re.sub(r"\) +(?=[;&|?:)])", lambda match: ") " if module[match.end()] not in ";)" else ")", module)
+        module = module.replace(token, found[1] if place else f"({found[1]})")
+    return module
+
+
+_REPEATED = re.compile(r"(?<=[{ ])((?:\\\$\S+ |[a-z]\w*)(?:\[\d+\])?)((?:, \1(?![\w\[' ]))+)")
+
+
+def collapse_repeats(module: str) -> str:
+    """``{ a[3], a[3], a[3], a }`` as ``{ {3{a[3]}}, a }``."""
+    return _REPEATED.sub(lambda match: f"{{{match[0].count(match[1])}{{{match[1].strip()}}}}}", module)
 
 
 def _port_line(port: Port, kind: str, *, last: bool) -> str:
@@ -67,4 +74,4 @@ def comment(text: str) -> str:
 
 def laid_out(module: str, block: Block) -> str:
     """The module of ``block`` as it is written to the file."""
-    return comment(block.summary) + with_port_list(inline_conditions(module), block)
+    return comment(block.summary) + with_port_list(collapse_repeats(inline_conditions(module)), block)

@@ -8,15 +8,19 @@ PE's clear, nor its enable, nor its reset costs a gate.
 
 from __future__ import annotations
 
-from amaranth.hdl import Const, Module, Mux, Shape, Signal
+from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.utils import ceil_log2
 
 from pact_hw.design import Port
 from pact_hw.spec import HardwareSpec, WeightEncoding
 
-from .arithmetic import act_sum, corrected, elements, excess, named, product_sum
+from .arithmetic import act_sum, assign, corrected, elements, excess, named, product_sum
 from .block import Block, input_port, output_port
 from .widths import acc_shape, act_sum_shape
+
+
+def _is_odd(spec: HardwareSpec) -> bool:
+    return spec.weight.encoding is WeightEncoding.ODD
 
 
 class ProcessingElement(Block):
@@ -56,12 +60,13 @@ class Row(Block):
     def __init__(self, spec: HardwareSpec, pe: ProcessingElement) -> None:
         self._spec = spec
         self._pe = pe
+        clear = input_port("clear", 1, "forget the sum of activations; with the last shift")
         super().__init__(
             f"{spec.name}_row",
             [
                 input_port("accept", 1, "a beat is accepted: register its activations, else zero"),
                 input_port("shift", 1, "accumulators move one column to the left"),
-                input_port("clear", 1, "forget the sum of activations; with the last shift"),
+                *([clear] if _is_odd(spec) else []),
                 input_port("act", spec.lanes * spec.act.bits, "lanes activations"),
                 input_port("weight", spec.cols * spec.lanes * spec.weight.bits, "cols x lanes codes, registered"),
                 output_port("sum", spec.acc_bits, "column 0: exact sum, two's complement"),
@@ -73,7 +78,7 @@ class Row(Block):
         m = Module()
         spec = self._spec
         act = Signal(len(self.act), name="act_q")
-        m.d.sync += act.eq(Mux(self.accept, self.act, 0))
+        m.d.sync += act.eq(named(m, "act_accepted", Mux(self.accept, self.act, 0), len(act)))
         width = acc_shape(spec).width
         accs = [Signal(width, name=f"acc_{column}") for column in range(spec.cols)]
         for column, weight in enumerate(elements(self.weight, spec.cols)):
@@ -82,16 +87,13 @@ class Row(Block):
                 m, f"pe_{column}", shift=self.shift, act=act, weight=weight, acc_in=right, acc=accs[column]
             )
         too_large_by = None
-        first = accs[0]
-        if spec.weight.encoding is WeightEncoding.ODD:
+        if _is_odd(spec):
             shape = act_sum_shape(spec, spec.max_reduction)
-            activations = Signal(shape, name="act_total")
-            following = named(m, "act_total_next", activations + act_sum(m, spec, act), shape)
-            m.d.sync += activations.eq(Mux(self.clear, 0, following))
-            too_large_by = excess(m, spec, activations)
-        else:
-            first = first.as_signed()
-        m.d.comb += self.sum.eq(corrected(m, spec, "exact_sum", first, too_large_by))
+            total = Signal(shape, name="act_total")
+            grown = named(m, "act_total_grown", total + act_sum(m, spec, act), shape)
+            m.d.sync += total.eq(named(m, "act_total_next", Mux(self.clear, 0, grown), shape))
+            too_large_by = excess(m, spec, total)
+        assign(m, self.sum, "sum", corrected(spec, accs[0], too_large_by))
         return m
 
 
@@ -135,13 +137,11 @@ class OutputStationaryArray(Block):
         accept_last = Signal()
         shift = Signal()
         last_shift = Signal()
-        last_column = self._last_column(m, shift)
         m.d.comb += [
             accept.eq(self.in_valid & filling),
             accept_last.eq(accept & self.in_last),
             shift.eq(clearing | (draining & self.out_ready)),
-            last_shift.eq(shift & last_column),
-            self.out_last.eq(last_column),
+            last_shift.eq(shift & self.out_last),
         ]
         m.d.sync += [
             filling.eq(last_shift | (filling & ~accept_last)),
@@ -152,6 +152,7 @@ class OutputStationaryArray(Block):
         # Zeros, not old or unknown values, while there is no beat: cheaper than an enable.
         weight = Signal(len(self.in_weight), name="weight_q", reset_less=True)
         m.d.sync += weight.eq(Mux(accept, self.in_weight, 0))
+        self._count_columns(m, shift)
         rows = zip(elements(self.in_act, spec.rows), elements(self.out_data, spec.rows), strict=True)
         for index, (act, out) in enumerate(rows):
             self._row.place(
@@ -159,26 +160,25 @@ class OutputStationaryArray(Block):
                 f"row_{index}",
                 accept=accept,
                 shift=shift,
-                clear=last_shift,
+                **({"clear": last_shift} if _is_odd(spec) else {}),
                 act=act,
                 weight=weight,
                 sum=out,
             )
         return m
 
-    def _last_column(self, m: Module, shift: Signal) -> Signal:
-        """Whether column ``cols - 1`` is at the output; counts shifts."""
+    def _count_columns(self, m: Module, shift: Signal) -> None:
+        """Drives ``out_last``: column ``cols - 1`` is at the output."""
         cols = self._spec.cols
-        last_column = Signal()
         if cols == 1:
-            m.d.comb += last_column.eq(1)
-            return last_column
+            m.d.comb += self.out_last.eq(1)
+            return
         column = Signal(ceil_log2(cols))
-        following = named(m, "next_column", column + 1, Shape(len(column)))
-        m.d.comb += last_column.eq(column == cols - 1)
+        column_plus_1 = named(m, "column_plus_1", column + 1, len(column))
+        m.d.comb += self.out_last.eq(column == cols - 1)
+        following = named(m, "column_next", Mux(self.out_last, 0, column_plus_1), len(column))
         with m.If(shift):
-            m.d.sync += column.eq(Mux(last_column, 0, following))
-        return last_column
+            m.d.sync += column.eq(following)
 
 
 def operand_ports(spec: HardwareSpec) -> list[Port]:

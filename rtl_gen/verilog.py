@@ -25,7 +25,7 @@ rtlil
 proc
 attrmap -remove init
 opt_clean
-opt_dff -simple-dffe
+{registers}
 opt_clean -purge
 write_verilog -noattr -norename -simple-lhs
 """
@@ -87,7 +87,11 @@ def modules(blocks: Sequence[Block]) -> dict[Block, str]:
         )
         for block in blocks
     )
-    written = _yosys(_SCRIPT.format(rtlil=widen(text)))
+    # Where there is no reset, a register's multiplexers are data, and stay what they are.
+    registers = "\n".join(
+        f"opt_dff -simple-dffe {'' if block.resets else '-nosdff'} {block.module_name}" for block in blocks
+    )
+    written = _yosys(_SCRIPT.format(rtlil=widen(text), registers=registers))
     found = {
         match[1]: match[0]
         for match in re.finditer(r"^module (\w+)\(.*?^endmodule\n", written, re.DOTALL | re.MULTILINE)

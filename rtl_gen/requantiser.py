@@ -1,0 +1,87 @@
+"""The multiply-shift requantiser of one value: exact integers in, activation level out."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Shape, Signal, signed
+
+from pact_hw.spec import HardwareSpec, RequantiserSpec, signed_bits
+
+from .arithmetic import named
+from .block import Block, input_port, output_port
+
+
+def output_bits(spec: HardwareSpec, requantiser: RequantiserSpec) -> int:
+    """Bits of one value that leaves: a level, or a raw sum."""
+    return max(requantiser.level_bits, spec.acc_bits)
+
+
+def total_shape(spec: HardwareSpec, requantiser: RequantiserSpec) -> Shape:
+    """Shape of ``acc mult + residual residual_mult + add``: holds every value, and what leaves."""
+    lowest_mult = -(1 << (requantiser.mult_bits - 1))
+    lowest_acc = -(1 << (spec.acc_bits - 1))
+    lowest_add = -(1 << (requantiser.add_bits - 1))
+    residual = (1 << requantiser.residual_bits) - 1
+    low = lowest_acc * (-lowest_mult - 1) + residual * lowest_mult + lowest_add
+    high = lowest_acc * lowest_mult + residual * (-lowest_mult - 1) + (-lowest_add - 1)
+    exact = signed_bits(min(low, lowest_acc * -lowest_mult), high)
+    return signed(max(exact, output_bits(spec, requantiser), requantiser.level_bits + 1))
+
+
+class Requantiser(Block):
+    """clip((acc * mult + residual * residual_mult + add) >> shift, 0, limit), every step exact.
+
+    Three registers deep: products, sum, level. Constants come when their stage needs them, because
+    all values of a beat share the registers that delay them.
+    """
+
+    def __init__(self, spec: HardwareSpec, requantiser: RequantiserSpec) -> None:
+        self._spec = spec
+        self._requantiser = requantiser
+        super().__init__(
+            f"{spec.name}_requantiser",
+            [
+                input_port("advance", 1, "the pipeline moves"),
+                input_port("acc", spec.acc_bits, "stage 1: accumulator, two's complement"),
+                input_port("mult", requantiser.mult_bits, "stage 1: two's complement"),
+                input_port("residual", requantiser.residual_bits, "stage 1: level, unsigned"),
+                input_port("residual_mult", requantiser.mult_bits, "stage 1: two's complement"),
+                input_port("add", requantiser.add_bits, "stage 2: two's complement"),
+                input_port("shift", requantiser.shift_bits, "stage 3: unsigned"),
+                input_port("limit", requantiser.level_bits, "stage 3: highest level, unsigned"),
+                input_port("raw", 1, "stage 3: the sum instead of the level"),
+                output_port("data", output_bits(spec, requantiser), "level, or the sum's low bits"),
+            ],
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        acc, mult = self.acc.as_signed(), self.mult.as_signed()
+        residual_mult, add = self.residual_mult.as_signed(), self.add.as_signed()
+        product = Signal(signed(len(acc) + len(mult)))
+        residual_product = Signal(signed(len(self.residual) + len(residual_mult)))
+        total = Signal(total_shape(self._spec, self._requantiser))
+
+        product_next = named(m, "product_next", acc * mult, product.shape())
+        residual_product_next = named(
+            m, "residual_product_next", self.residual * residual_mult, residual_product.shape()
+        )
+        products = product + residual_product
+        products_sum = named(m, "products_sum", products, products.shape())
+        total_next = named(m, "total_next", products_sum + add, total.shape())
+
+        shifted = named(m, "shifted", total >> self.shift, total.shape())
+        limit = self.limit
+        # Only asked where the sign bit is 0.
+        above_limit = named(m, "above_limit", shifted[:-1] > limit, 1)
+        saturated = named(m, "saturated", Mux(above_limit, limit, shifted[: len(limit)]), limit.shape())
+        level = named(m, "level", Mux(shifted[-1], 0, saturated), limit.shape())
+        data_next = named(m, "data_next", Mux(self.raw, total[: len(self.data)], level), len(self.data))
+
+        with m.If(self.advance):
+            m.d.sync += [
+                product.eq(product_next),
+                residual_product.eq(residual_product_next),
+                total.eq(total_next),
+                self.data.eq(data_next),
+            ]
+        return m
