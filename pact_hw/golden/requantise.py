@@ -26,4 +26,5 @@ def multiply_shift(
     total = acc * mult + add
     if residual is not None and residual_mult is not None:
         total = total + np.asarray(residual, dtype=np.int64) * residual_mult
-    return np.clip(total >> shift, 0, limit)
+    level: Int64 = np.clip(total >> shift, 0, limit)
+    return level

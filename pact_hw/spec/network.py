@@ -8,6 +8,7 @@ operand, ``LAYER.residual_mult``.
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,11 @@ from .formats import ActFormat, WeightEncoding, WeightFormat, check_int
 
 INPUT = "input"
 """The name by which layers refer to the network's input."""
+
+Shape = tuple[int, int, int]
+"""Channels, height, width (C, Y, X)."""
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
 class LayerKind(enum.Enum):
@@ -51,6 +57,8 @@ class LayerSpec:
     out: ActFormat | None = None
 
     def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise InputError(f"layer name must match {_NAME.pattern}, not {self.name!r}")
         check_int("in_channels", self.in_channels, 1, 1 << 20)
         check_int("out_channels", self.out_channels, 1, 1 << 20)
         check_int("kernel", self.kernel, 1, 15)
@@ -58,11 +66,26 @@ class LayerSpec:
         check_int("padding", self.padding, 0, 15)
         if (self.residual is None) != (self.residual_act is None):
             raise InputError(f"layer {self.name!r}: residual and residual_act go together")
+        if self.kind is LayerKind.LINEAR and (self.kernel, self.stride, self.padding) != (1, 1, 0):
+            raise InputError(f"layer {self.name!r}: a linear layer has kernel 1, stride 1 and padding 0")
 
     @property
     def reduction(self) -> int:
         """Products per output (K of the matrix product)."""
         return self.in_channels * self.kernel * self.kernel
+
+    def out_shape(self, shape: Shape) -> Shape:
+        """The output's (K, OY, OX) for an input of (C, Y, X); a linear layer flattens its input.
+
+        Raises:
+            InputError: the layer cannot read such an input.
+        """
+        c, y, x = shape
+        linear = self.kind is LayerKind.LINEAR
+        oy, ox = ((size + 2 * self.padding - self.kernel) // self.stride + 1 for size in (y, x))
+        if (c * y * x if linear else c) != self.in_channels or min(oy, ox) < 1:
+            raise InputError(f"layer {self.name!r} cannot read {self.source!r}, which has shape {shape}")
+        return (self.out_channels, 1, 1) if linear else (self.out_channels, oy, ox)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON members."""
@@ -129,6 +152,10 @@ class NetworkSpec:
     layers: tuple[LayerSpec, ...]
 
     def __post_init__(self) -> None:
+        for name in ("input_channels", "input_height", "input_width"):
+            check_int(name, getattr(self, name), 1, 1 << 16)
+        if not self.layers or self.layers[-1].out is not None:
+            raise InputError(f"network {self.name!r}: its last layer must give the logits (out is None)")
         known = {INPUT: self.input_act}
         for layer in self.layers:
             for operand, act in ((layer.source, layer.act), (layer.residual, layer.residual_act)):
@@ -138,6 +165,21 @@ class NetworkSpec:
                 raise InputError(f"layer name {layer.name!r} is used twice")
             if layer.out is not None:
                 known[layer.name] = layer.out
+        shapes = self.shapes
+        for layer in self.layers:
+            if layer.residual is not None and shapes[layer.residual] != shapes[layer.name]:
+                raise InputError(
+                    f"layer {layer.name!r} of shape {shapes[layer.name]} cannot add {layer.residual!r} "
+                    f"of shape {shapes[layer.residual]}"
+                )
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """The shape (C, Y, X) of the input and of every layer's output, by name."""
+        shapes = {INPUT: (self.input_channels, self.input_height, self.input_width)}
+        for layer in self.layers:
+            shapes[layer.name] = layer.out_shape(shapes[layer.source])
+        return shapes
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON members."""
