@@ -28,7 +28,7 @@ def output_port(name: str, width: int, description: str) -> Port:
     return Port(name=name, direction="output", width=width, description=description)
 
 
-class Block(wiring.Component):
+class Block(wiring.Component):  # type: ignore[misc]
     """One kind of module, with the kinds that it is made of (``parts``).
 
     Only control has a reset; data registers are overwritten before they matter. Reset clears outputs
@@ -57,6 +57,16 @@ class Block(wiring.Component):
                 for port in ports
             }
         )
+
+    def _build(self, m: Module) -> None:
+        """Put the block's logic into ``m``."""
+        raise NotImplementedError
+
+    def elaborate(self, platform: object) -> Module:
+        """The block as Amaranth knows it."""
+        m = Module()
+        self._build(m)
+        return m
 
     @property
     def summary(self) -> str:

@@ -53,9 +53,10 @@ def header(spec: HardwareSpec) -> str:
     return comment(
         f"{spec.name}: {spec.rows} rows x {spec.cols} cols of PEs x {spec.lanes} lanes, "
         f"{spec.macs_per_cycle} MACs per cycle, {spec.dataflow.value}.\n"
-        f"Activations {spec.act.bits} bits unsigned, weights {spec.weight.bits} bits {spec.weight.encoding.value}, "
-        f"accumulators {spec.acc_bits} bits: exact for up to {spec.max_reduction} products.\n"
-        f"Latency {spec.latency_cycles} cycles, from accepting the last operands to offering the first result.\n"
+        f"Activations {spec.act.bits} bits unsigned, weights {spec.weight.bits} bits "
+        f"{spec.weight.encoding.value}, accumulators {spec.acc_bits} bits: exact for up to {spec.max_reduction} products.\n"
+        f"Latency {spec.latency_cycles} cycles, from accepting the last operands to offering the first "
+        "result.\n"
         "\n"
         "In every vector element 0 is in the lowest bits; two-dimensional ones are row-major. A beat of a "
         "stream passes in a cycle in which valid and ready are both 1; valid waits for ready without "

@@ -43,15 +43,13 @@ class ProcessingElement(Block):
             ],
         )
 
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
+    def _build(self, m: Module) -> None:
         shape = acc_shape(self._spec)
         acc = self.acc.as_signed() if shape.signed else self.acc
         total = product_sum(m, self._spec, self.act, self.weight)
         acc_plus_sum = named(m, "acc_plus_sum", acc + total, shape)
         acc_next = named(m, "acc_next", Mux(self.shift, self.acc_in, acc_plus_sum), shape)
         m.d.sync += self.acc.eq(acc_next)
-        return m
 
 
 class Row(Block):
@@ -68,14 +66,15 @@ class Row(Block):
                 input_port("shift", 1, "accumulators move one column to the left"),
                 *([clear] if _is_odd(spec) else []),
                 input_port("act", spec.lanes * spec.act.bits, "lanes activations"),
-                input_port("weight", spec.cols * spec.lanes * spec.weight.bits, "cols x lanes codes, registered"),
+                input_port(
+                    "weight", spec.cols * spec.lanes * spec.weight.bits, "cols x lanes codes, registered"
+                ),
                 output_port("sum", spec.acc_bits, "column 0: exact sum, two's complement"),
             ],
             [pe],
         )
 
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
+    def _build(self, m: Module) -> None:
         spec = self._spec
         act = Signal(len(self.act), name="act_q")
         m.d.sync += act.eq(named(m, "act_accepted", Mux(self.accept, self.act, 0), len(act)))
@@ -94,7 +93,6 @@ class Row(Block):
             m.d.sync += total.eq(named(m, "act_total_next", Mux(self.clear, 0, grown), shape))
             too_large_by = excess(m, spec, total)
         assign(m, self.sum, "sum", corrected(spec, accs[0], too_large_by))
-        return m
 
 
 class OutputStationaryArray(Block):
@@ -125,8 +123,7 @@ class OutputStationaryArray(Block):
             [self._row],
         )
 
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
+    def _build(self, m: Module) -> None:
         spec = self._spec
         filling = self.in_ready
         flushing = Signal()  # the operand registers hold a tile's last beat
@@ -165,7 +162,6 @@ class OutputStationaryArray(Block):
                 weight=weight,
                 sum=out,
             )
-        return m
 
     def _count_columns(self, m: Module, shift: Signal) -> None:
         """Drives ``out_last``: column ``cols - 1`` is at the output."""
@@ -187,7 +183,9 @@ def operand_ports(spec: HardwareSpec) -> list[Port]:
         input_port("in_valid", 1, "operands are offered"),
         output_port("in_ready", 1, "operands are taken"),
         input_port(
-            "in_act", spec.rows * spec.lanes * spec.act.bits, f"rows x lanes levels, {spec.act.bits} bits each"
+            "in_act",
+            spec.rows * spec.lanes * spec.act.bits,
+            f"rows x lanes levels, {spec.act.bits} bits each",
         ),
         input_port(
             "in_weight",

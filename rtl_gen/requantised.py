@@ -54,8 +54,7 @@ class RequantisedArray(Block):
             [self._array, self._requantiser],
         )
 
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
+    def _build(self, m: Module) -> None:
         spec = self._spec
         sums_valid = Signal()
         sums_ready = Signal()
@@ -115,4 +114,3 @@ class RequantisedArray(Block):
             self._requantiser.place(
                 m, f"requantiser_{row}", advance=advance, acc=acc, residual=residual, data=data, **shared
             )
-        return m

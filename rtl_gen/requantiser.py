@@ -53,8 +53,7 @@ class Requantiser(Block):
             ],
         )
 
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
+    def _build(self, m: Module) -> None:
         acc, mult = self.acc.as_signed(), self.mult.as_signed()
         residual_mult, add = self.residual_mult.as_signed(), self.add.as_signed()
         product = Signal(signed(len(acc) + len(mult)))
@@ -84,4 +83,3 @@ class Requantiser(Block):
                 total.eq(total_next),
                 self.data.eq(data_next),
             ]
-        return m

@@ -56,7 +56,9 @@ def widen(text: str) -> str:
             value = re.search(rf"connect \\{port} (.*)", cell)[1]  # type: ignore[index]
             sign = f"{value} [{width - 1}]" if parameters[f"{port}_SIGNED"] else "1'0"
             extension = " ".join([sign] * (target - width))
-            cell = cell.replace(f"connect \\{port} {value}\n", f"connect \\{port} {{ {extension} {value} }}\n")
+            cell = cell.replace(
+                f"connect \\{port} {value}\n", f"connect \\{port} {{ {extension} {value} }}\n"
+            )
             cell = cell.replace(f"parameter \\{port}_WIDTH {width}\n", f"parameter \\{port}_WIDTH {target}\n")
         return cell
 

@@ -37,8 +37,7 @@ class ProcessingElement(Block):
             ],
         )
 
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
+    def _build(self, m: Module) -> None:
         shape = acc_shape(self._spec)
         psum_in = self.psum_in.as_signed() if shape.signed else self.psum_in
         total = product_sum(m, self._spec, self.act, self.weight)
@@ -47,7 +46,6 @@ class ProcessingElement(Block):
             m.d.sync += self.weight.eq(self.weight_in)
         with m.If(self.advance):
             m.d.sync += self.psum.eq(psum_next)
-        return m
 
 
 def _tally_ports(spec: HardwareSpec) -> list[Port]:
@@ -83,8 +81,7 @@ class Row(Block):
             [self._pe],
         )
 
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
+    def _build(self, m: Module) -> None:
         spec = self._spec
         columns = [elements(bus, spec.cols) for bus in (self.weight_in, self.weight, self.psum_in, self.psum)]
         for column, (weight_in, weight, psum_in, psum) in enumerate(zip(*columns, strict=True)):
@@ -104,7 +101,6 @@ class Row(Block):
             tally_next = named(m, "tally_next", self.tally_in + act_sum(m, spec, self.act), shape)
             with m.If(self.advance):
                 m.d.sync += self.tally.eq(tally_next)
-        return m
 
 
 class WeightStationaryArray(Block):
@@ -150,8 +146,7 @@ class WeightStationaryArray(Block):
             set_by_reset="weight_ready",
         )
 
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
+    def _build(self, m: Module) -> None:
         spec = self._spec
         loading = self.weight_ready
         streaming = Signal()
@@ -185,7 +180,6 @@ class WeightStationaryArray(Block):
         sums = zip(elements(psum, spec.cols), elements(self.out_data, spec.cols), strict=True)
         for column, (acc, out) in enumerate(sums):
             assign(m, out, f"sum_{column}", corrected(spec, acc, too_large_by))
-        return m
 
     def _loaded(self, m: Module, load: Signal) -> Value:
         """Whether the last of ``rows`` beats of weights is being loaded."""
