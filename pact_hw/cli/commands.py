@@ -8,7 +8,7 @@ import click
 
 from .options import FILE, FOLDER, command, out, seed
 from .output import Output, facts
-from .tables import products_table, study_tables
+from .tables import exactness_table, files_table, products_table, study_table, training_table
 
 
 @command("train", example="train --network digits --act-bits 4 --weight-bits 4 --out out/digits")
@@ -34,9 +34,7 @@ def train(
         out=out,
         progress=output.progress,
     )
-    output.finish(
-        metrics, facts(f"{network}, {act_bits}-bit activations, {weight_bits}-bit weights", metrics)
-    )
+    output.finish(metrics, training_table(metrics))
 
 
 @command("convert", example="convert out/digits --out out/digits-integer")
@@ -48,9 +46,11 @@ def convert(folder: Path, out: Path, as_json: bool) -> None:
 
     output = Output(as_json=as_json)
     exactness = run(folder, out, progress=output.progress)
-    output.finish(exactness, facts(f"{out}: exactness", exactness))
-    if exactness["level_mismatches"]:
-        raise click.exceptions.Exit(1)
+    output.finish(exactness, exactness_table(exactness))
+    differ = exactness["level_mismatches"]
+    output.verdict(
+        [f"{differ} of {exactness['levels_compared']} levels differ from PyTorch's"] if differ else []
+    )
 
 
 @command(
@@ -163,8 +163,7 @@ def simulate(folder: Path, vectors: int, waves: bool, out: Path | None, seed: in
     )
     result = report.to_json()
     output.finish(result, products_table(f"{design.top} under Verilator", result["products"]))
-    if result["mismatches"] or result["cycles"] != result["predicted_cycles"]:
-        raise click.exceptions.Exit(1)
+    output.verdict(report.problems)
 
 
 @command("synth", example="synth out/array --liberty cells.lib")
@@ -191,7 +190,7 @@ def study(out: Path, as_json: bool) -> None:
 
     output = Output(as_json=as_json)
     result = run_study(out, progress=output.progress)
-    output.finish(result, *study_tables(result))
+    output.finish(result, study_table(result), files_table(result["files"]))
 
 
 COMMANDS = (train, convert, generate, simulate, synth, study)

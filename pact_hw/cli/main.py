@@ -1,7 +1,7 @@
 """The ``pact-hw`` command: its options, its exit codes, and how it says what is wrong.
 
 Exit codes: 0, all is well; 1, something that was checked does not hold; 2, the input is wrong (one
-line says how); 130, interrupted.
+line says how); 3, a program that we call failed; 130, interrupted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import click
 
 from .. import __version__
-from ..errors import InputError
+from ..errors import InputError, ToolError
 from .commands import COMMANDS
 from .demo import demo
 
@@ -46,6 +46,8 @@ def _run(arguments: list[str]) -> int:
         return _refuse(error.format_message(), arguments, 2)
     except InputError as error:
         return _refuse(str(error), arguments, 2)
+    except ToolError as error:
+        return _refuse(str(error), arguments, 3)
 
 
 def _refuse(reason: str, arguments: Sequence[str], code: int) -> int:

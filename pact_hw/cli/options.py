@@ -19,7 +19,7 @@ def command(name: str, *, example: str) -> Callable[[F], click.Command]:
 
     def decorate(function: F) -> click.Command:
         option = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
-        return click.command(name, epilog=f"Example: pact-hw {example}")(option(function))
+        return click.command(name, epilog=f"\b\nExample:\n  pact-hw {example}")(option(function))
 
     return decorate
 

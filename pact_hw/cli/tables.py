@@ -1,4 +1,4 @@
-"""The tables that several commands show."""
+"""The tables that people read."""
 
 from __future__ import annotations
 
@@ -10,26 +10,65 @@ from rich.table import Table
 from .output import facts, grid
 
 
-def products_table(title: str, products: Sequence[Mapping[str, Any]]) -> Table:
-    """The simulated matrix products, a row each."""
-    head = ("product", "M x K x N", "cycles", "predicted", "utilisation", "values compared", "mismatches")
+def training_table(metrics: Mapping[str, Any]) -> Table:
+    """What training reached."""
+    title = (
+        f"{metrics['network']}: {metrics['act_bits']}-bit activations, {metrics['weight_bits']}-bit weights"
+    )
+    held_out = metrics["held_out_images"]
+    return facts(
+        title,
+        {
+            f"accuracy on {held_out} held-out images": f"{metrics['accuracy']:.2%}",
+            "the float twin's": f"{metrics['float_accuracy']:.2%}",
+            "alpha": ", ".join(f"{name} {alpha:.3f}" for name, alpha in metrics["alpha"].items()),
+        },
+    )
+
+
+def exactness_table(exactness: Mapping[str, Any]) -> Table:
+    """Layer by layer, what was proved and what was compared."""
+    head = ("layer", "channels", "proved thresholds", "mult bits", "compared levels", "differ")
     rows = [
         (
+            name,
+            layer["channels"],
+            f"{layer['thresholds_checked']:,}",
+            layer["widest_mult_bits"],
+            f"{layer['levels_compared']:,}",
+            layer["level_mismatches"],
+        )
+        for name, layer in exactness["layers"].items()
+    ]
+    return grid("Integer network against float64 PyTorch", head, rows)
+
+
+def products_table(title: str, products: Sequence[Mapping[str, Any]]) -> Table:
+    """The simulated matrix products, a row each; those run again (reset, stalls) in one row together."""
+    head = ("product", "MxKxN", "cycles", "predicted", "used", "values", "wrong")
+    plain = [p for p in products if p["scenario"] == "plain"]
+    rows: list[tuple[object, ...]] = [
+        (
             p["name"],
-            f"{p['m']} x {p['k']} x {p['n']}",
+            f"{p['m']}x{p['k']}x{p['n']}",
             p["cycles"],
             p["predicted_cycles"],
-            f"{p['utilisation']:.1%}",
-            p["values_compared"],
+            f"{p['utilisation']:.0%}",
+            f"{p['values_compared']:,}",
             p["mismatches"],
         )
-        for p in products
+        for p in plain
     ]
+    again = [p for p in products if p["scenario"] != "plain"]
+    if again:
+        compared, wrong = (sum(p[name] for p in again) for name in ("values_compared", "mismatches"))
+        scenarios = " and ".join(sorted({p["scenario"] for p in again}))
+        rows.append((f"again, with {scenarios}", "", "", "", "", f"{compared:,}", wrong))
     return grid(title, head, rows)
 
 
-def study_tables(result: Mapping[str, Any]) -> list[Table]:
-    """The reproduced figure as a table, and the files."""
+def study_table(result: Mapping[str, Any]) -> Table:
+    """The paper's figure, point by point."""
     rows = [
         (
             "unlimited" if p["bandwidth_gb_per_s"] is None else f"{p['bandwidth_gb_per_s']:g} GB/s",
@@ -40,5 +79,9 @@ def study_tables(result: Mapping[str, Any]) -> list[Table]:
         )
         for p in result["fig6c"]
     ]
-    table = grid("ResNet-50, images/s (Fig. 6c)", ("bandwidth", "bits", "paper", "model", "error"), rows)
-    return [table, facts("Files", dict(enumerate(result["files"], 1)))]
+    return grid("ResNet-50, images/s (Fig. 6c)", ("bandwidth", "bits", "paper", "model", "error"), rows)
+
+
+def files_table(files: Sequence[str]) -> Table:
+    """The files that were written."""
+    return facts("Files", dict.fromkeys(files, ""))
