@@ -1,0 +1,130 @@
+"""The command line as a script sees it: one JSON object, exit codes, one line for what is wrong."""
+
+import json
+import pickle
+
+import pytest
+
+from pact_hw.cli.main import _run
+
+ARRAY = ["generate", "--act-bits", "2", "--weight-bits", "2", "--rows", "2", "--cols", "2", "--lanes", "2"]
+
+
+@pytest.fixture
+def run(capsys):
+    """Exit code, standard output and standard error of one call."""
+
+    def call(*arguments):
+        code = _run([str(a) for a in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def array(run, tmp_path):
+    assert run(*ARRAY, "--out", tmp_path / "hw")[0] == 0
+    return tmp_path / "hw"
+
+
+def refusal(result):
+    """The one line of a refused call."""
+    code, out, err = result
+    assert code == 2
+    assert out == ""
+    assert err.startswith("pact-hw: ")
+    assert err.count("\n") == 1
+    return err
+
+
+def test_generate_tells_what_it_made(run, tmp_path):
+    code, out, _ = run(*ARRAY, "--out", tmp_path / "hw", "--json")
+    result = json.loads(out)
+    assert code == 0
+    assert result["macs_per_cycle"] == 8
+    assert result["acc_bits"] == 17
+    assert result["latency_cycles"] == 2
+    assert (tmp_path / "hw" / "mac_array.v").read_text().count(result["digest"]) == 1
+    assert json.loads((tmp_path / "hw" / "design.json").read_text())["hardware_digest"] == result["digest"]
+
+
+def test_simulate_finds_the_array_exact(run, array):
+    code, out, err = run("simulate", array, "--vectors", "4", "--json")
+    result = json.loads(out)
+    assert code == 0
+    assert result["mismatches"] == 0
+    assert result["values_compared"] > 0
+    assert result["cycles"] == result["predicted_cycles"] > 0
+    assert "simulating" in err
+
+
+@pytest.mark.parametrize("bits", ["0", "33", "-1"])
+@pytest.mark.parametrize("option", ["--act-bits", "--weight-bits"])
+def test_widths_out_of_range(run, tmp_path, option, bits):
+    name = option.strip("-").replace("-", "_")
+    line = refusal(run(*ARRAY, option, bits, "--out", tmp_path))
+    assert line == f"pact-hw: {name} must be an integer from 1 to 16, not {bits}\n"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["simulate", "synth"])
+def test_a_missing_folder(run, tmp_path, command):
+    assert "no such folder" in refusal(run(command, tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize("command", ["simulate", "synth"])
+def test_an_edited_manifest(run, array, command):
+    manifest = array / "design.json"
+    manifest.write_text(manifest.read_text().replace('"act_bits": 2', '"act_bits": 3'))
+    assert "does not match its content" in refusal(run(command, array))
+
+
+def test_edited_verilog(run, array):
+    verilog = array / "mac_array.v"
+    verilog.write_text(verilog.read_text() + "// mine\n")
+    assert "was edited since it was generated" in refusal(run("simulate", array))
+
+
+def test_an_unknown_option_is_one_line(run):
+    assert "No such option" in refusal(run("study", "--nonsense"))
+
+
+def test_with_json_a_refusal_is_an_object_too(run, tmp_path):
+    code, out, _ = run("simulate", tmp_path / "nowhere", "--json")
+    assert code == 2
+    assert json.loads(out)["error"].endswith("no such folder")
+
+
+def test_a_pickle_in_place_of_a_checkpoint_is_not_executed(run, tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "executed"), "w"))
+
+    (tmp_path / "checkpoint.safetensors").write_bytes(pickle.dumps(Bomb()))
+    refusal(run("convert", tmp_path, "--out", tmp_path / "integer"))
+    assert not (tmp_path / "executed").exists()
+
+
+def test_train_and_convert_and_a_truncated_checkpoint(run, tmp_path):
+    code, out, _ = run("train", "--epochs", "1", "--out", tmp_path / "net", "--json")
+    metrics = json.loads(out)
+    assert code == 0
+    assert 0 < metrics["accuracy"] <= 1
+
+    code, out, _ = run("convert", tmp_path / "net", "--out", tmp_path / "integer", "--json")
+    exactness = json.loads(out)
+    assert code == 0
+    assert exactness["level_mismatches"] == 0
+    assert exactness["levels_compared"] > 100_000
+
+    checkpoint = tmp_path / "net" / "checkpoint.safetensors"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
+    assert "checkpoint.safetensors" in refusal(run("convert", tmp_path / "net", "--out", tmp_path / "again"))
+
+
+@pytest.mark.parametrize("command", ["train", "convert", "generate", "simulate", "synth", "study", "demo"])
+def test_every_command_has_help_with_an_example(run, command):
+    code, out, _ = run(command, "--help")
+    assert code == 0
+    assert f"Example:\n    pact-hw {command}" in out
