@@ -1,0 +1,177 @@
+"""The numbers behind the figures: the paper's points, and the same from the models.
+
+Bandwidths are in GB/s (1e9 bytes); None is unlimited.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from pact_hw.spec import ActFormat, HardwareSpec, WeightEncoding, WeightFormat
+
+from .area import ArrayArea, array_area
+from .memory import Retention
+from .performance import FITTED, Constants, Performance, System, evaluate
+from .tables import finite, packaged
+from .workloads import resnet50
+
+BITS = (16, 8, 4, 2)
+PAPER_CORES = {16: 4, 8: 8, 4: 16, 2: 32}
+BANDWIDTHS = (np.inf, 64.0, 32.0)
+LANES = 16
+"""Lanes of our PEs in the comparisons: 8 rows x 4 columns x 16 lanes are the paper's 512 MACs a core."""
+
+Rows = list[dict[str, Any]]
+
+
+def array(bits: int, *, lanes: int = LANES, rows: int = 8) -> HardwareSpec:
+    """An array of 512 MACs (rows x cols x lanes), both operands ``bits`` wide, PACT's weights."""
+    return HardwareSpec(
+        act=ActFormat(bits=bits),
+        weight=WeightFormat(bits=bits, encoding=WeightEncoding.ODD),
+        rows=rows,
+        cols=512 // (rows * lanes),
+        lanes=lanes,
+    )
+
+
+def core_area(bits: int) -> ArrayArea:
+    """Area of one core's array."""
+    return array_area(array(bits))
+
+
+def _paper_system(rows: list[dict[str, float]], **changes: Any) -> System:
+    given = {
+        "bits": [row["bits"] for row in rows],
+        "cores": [row["cores"] for row in rows],
+        "bandwidth_bytes_per_s": [row["bandwidth_gb_per_s"] * 1e9 for row in rows],
+    }
+    return System(**{**given, **changes})
+
+
+def _evaluate(system: System, retention: Retention, constants: Constants = FITTED) -> Performance:
+    return evaluate(resnet50(), system, retention=retention, constants=constants)
+
+
+def fig6b() -> Rows:
+    """Area of a MAC relative to the one of 2 bits: the paper's, and our arrays by the area model."""
+    paper = {row["bits"]: row["relative_area"] for row in packaged("paper_fig6b.csv")}
+    scalar = {bits: array_area(array(bits, lanes=1)).ge_per_mac for bits in BITS}
+    laned = {bits: core_area(bits).ge_per_mac for bits in BITS}
+    return [
+        {
+            "bits": bits,
+            "paper": paper[bits],
+            "model_1_lane": scalar[bits] / scalar[2],
+            "model_16_lanes": laned[bits] / laned[2],
+            "model_1_lane_ge_per_mac": scalar[bits],
+            "model_16_lanes_ge_per_mac": laned[bits],
+        }
+        for bits in BITS
+    ]
+
+
+def fig6c(constants: Constants = FITTED) -> Rows:
+    """The paper's 12 points and the model's, with the relative error of each."""
+    rows = packaged("paper_fig6c.csv")
+    model = _evaluate(_paper_system(rows), Retention.EXPOSED_FIRST, constants)
+    off = _evaluate(_paper_system(rows), Retention.NONE, constants)
+    megabytes = (model.allocation.streamed + model.allocation.spilled).sum(axis=1) / 1e6
+    return [
+        {
+            "bandwidth_gb_per_s": finite(row["bandwidth_gb_per_s"]),
+            "bits": int(row["bits"]),
+            "cores": int(row["cores"]),
+            "paper": row["images_per_s"],
+            "paper_linear": row["linear_images_per_s"],
+            "model": float(model.images_per_s[i]),
+            "error": float(model.images_per_s[i] / row["images_per_s"] - 1),
+            "model_without_retention": float(off.images_per_s[i]),
+            "model_streamed_mb_per_image": float(megabytes[i]),
+            "model_utilisation": float(model.utilisation[i]),
+        }
+        for i, row in enumerate(rows)
+    ]
+
+
+def errors(rows: Rows) -> dict[str, float]:
+    """Mean and worst of the absolute relative errors of ``fig6c``."""
+    absolute = np.abs([row["error"] for row in rows])
+    return {"mean_error": float(absolute.mean()), "worst_error": float(absolute.max())}
+
+
+def sensitivity() -> Rows:
+    """How the fit of ``fig6c`` changes when one constant moves."""
+    rows: Rows = [{"constant": "as fitted", "factor": 1.0, "value": None, **errors(fig6c())}]
+    for name, value in asdict(FITTED).items():
+        for factor in (0.5, 0.8, 0.9, 1.1, 1.2, 1.5):
+            moved = replace(FITTED, **{name: value * factor})
+            rows.append({"constant": name, "factor": factor, "value": value * factor, **errors(fig6c(moved))})
+    return rows
+
+
+def narrow_edges() -> Rows:
+    """What it gains when first and last layer are as narrow as the others (64 GB/s)."""
+    rows = [row for row in packaged("paper_fig6c.csv") if row["bandwidth_gb_per_s"] == 64 and row["bits"] < 8]
+    wide = _evaluate(_paper_system(rows), Retention.EXPOSED_FIRST).images_per_s
+    narrow = _evaluate(_paper_system(rows, edge_bits=0), Retention.EXPOSED_FIRST).images_per_s
+    return [{"bits": int(row["bits"]), "gain": float(narrow[i] / wide[i])} for i, row in enumerate(rows)]
+
+
+def superlinear() -> Rows:
+    """Speed-up over 16 bits, with and without weights retained on the chip."""
+    rows = fig6c()
+    base = {row["bandwidth_gb_per_s"]: row for row in rows if row["bits"] == 16}
+    return [
+        {
+            "bandwidth_gb_per_s": row["bandwidth_gb_per_s"],
+            "bits": row["bits"],
+            "peak": 16 // row["bits"],
+            "paper": row["paper"] / base[row["bandwidth_gb_per_s"]]["paper"],
+            "model": row["model"] / base[row["bandwidth_gb_per_s"]]["model"],
+            "model_without_retention": row["model_without_retention"]
+            / base[row["bandwidth_gb_per_s"]]["model_without_retention"],
+        }
+        for row in rows
+    ]
+
+
+def area_performance() -> Rows:
+    """ResNet-50 throughput against the area of all arrays, for two ways to spend narrower MACs.
+
+    ``paper's cores``: twice the cores at half the precision. ``iso-area``: as many cores as fit in the
+    area of four 16-bit ones. Memory and bandwidth are the paper's in both; the area is our arrays'.
+    """
+    areas = {bits: core_area(bits).total_ge for bits in BITS}
+    budget = PAPER_CORES[16] * areas[16]
+    spent = {
+        "paper's cores": PAPER_CORES,
+        "iso-area": {bits: int(budget // areas[bits]) for bits in BITS},
+    }
+    points = [
+        (way, bits, cores[bits], bandwidth)
+        for way, cores in spent.items()
+        for bandwidth in BANDWIDTHS
+        for bits in BITS
+    ]
+    system = System(
+        bits=[bits for _, bits, _, _ in points],
+        cores=[cores for _, _, cores, _ in points],
+        bandwidth_bytes_per_s=[bandwidth * 1e9 for _, _, _, bandwidth in points],
+    )
+    result = _evaluate(system, Retention.EXPOSED_FIRST)
+    return [
+        {
+            "cores_chosen_by": way,
+            "bandwidth_gb_per_s": finite(bandwidth),
+            "bits": bits,
+            "cores": cores,
+            "area_ge": cores * areas[bits],
+            "peak_tmac_per_s": float(system.peak_macs_per_s[i] / 1e12),
+            "images_per_s": float(result.images_per_s[i]),
+        }
+        for i, (way, bits, cores, bandwidth) in enumerate(points)
+    ]

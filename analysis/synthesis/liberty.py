@@ -1,0 +1,175 @@
+"""Just enough of a Liberty file: cells, their areas, and which function is whose.
+
+Yosys and abc read the whole file; here we need to recognise a full adder, a NAND2 and a flip-flop by
+what they compute, since every library names them differently.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pact_hw.errors import InputError
+from pact_hw.files import read
+
+from .boolean import truth_table
+
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_ITEM = re.compile(
+    r'\bcell\s*\(\s*"?(?P<cell>[^")\s]+)"?\s*\)'
+    r'|\bpin\s*\(\s*"?(?P<pin>[^")\s]+)"?\s*\)'
+    r"|\b(?P<state>ff|latch)\s*\("
+    r'|\barea\s*:\s*"?(?P<area>[-+.\deE]+)'
+    r"|\bdirection\s*:\s*\"?(?P<direction>\w+)"
+    r'|\bfunction\s*:\s*"(?P<function>[^"]*)"'
+    r'|\bdont_use\s*:\s*"?(?P<dont_use>true)'
+)
+
+
+@dataclass(kw_only=True)
+class Cell:
+    """One cell: area in the library's unit (um2 by custom), pins, and the function of each output."""
+
+    name: str
+    area: float | None = None
+    inputs: list[str] = field(default_factory=list)
+    functions: dict[str, str] = field(default_factory=dict)
+    state: str = ""
+    """``"ff"``, ``"latch"`` or empty."""
+    dont_use: bool = False
+
+    def tables(self) -> dict[str, int]:
+        """Each output's truth table over ``inputs`` (bit i: the value for the inputs' number i)."""
+        return {pin: truth_table(text, self.inputs) for pin, text in self.functions.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FullAdder:
+    """A library's full adder and which of its pins is which."""
+
+    cell: str
+    inputs: tuple[str, ...]
+    carry: str
+    carry_inverted: bool
+    total: str
+    total_inverted: bool
+    area: float
+
+    def techmap(self) -> str:
+        """Verilog that maps a word of Yosys' ``$fa`` (A, B, C to carry X and sum Y) to this cell."""
+        operands = ", ".join(f".{pin}({port}[i])" for pin, port in zip(self.inputs, "ABC", strict=True))
+        return "\n".join(
+            [
+                '(* techmap_celltype = "$fa" *)',
+                "module full_adder_word #(parameter WIDTH = 1) (",
+                "  input [WIDTH-1:0] A, B, C, output [WIDTH-1:0] X, Y);",
+                "  genvar i;",
+                "  generate for (i = 0; i < WIDTH; i = i + 1) begin : bits",
+                "    wire carry, total;",
+                f"    {self.cell} cell_ ({operands}, .{self.carry}(carry), .{self.total}(total));",
+                f"    assign X[i] = {'~' * self.carry_inverted}carry;",
+                f"    assign Y[i] = {'~' * self.total_inverted}total;",
+                "  end endgenerate",
+                "endmodule",
+                "",
+            ]
+        )
+
+
+def _text(path: Path) -> str:
+    data = path.read_bytes()
+    if path.suffix == ".gz":
+        data = gzip.decompress(data)
+    return data.decode("utf-8", errors="replace")
+
+
+def read_liberty(path: Path) -> str:
+    """The text of a Liberty file, plain or ``.gz``.
+
+    Raises:
+        InputError: the file is missing, damaged, cut short, or not a Liberty library.
+    """
+    text: str = read(path, lambda: _text(path))
+    if not re.search(r"\blibrary\s*\(", text):
+        raise InputError(f"{path}: not a Liberty file: it has no library (...) group")
+    if text.count("{") != text.count("}"):
+        raise InputError(
+            f"{path}: damaged Liberty file: {text.count('{')} opening and {text.count('}')} closing braces"
+        )
+    return text
+
+
+def cells(text: str) -> list[Cell]:
+    """The cells of a Liberty library, in the file's order."""
+    found: list[Cell] = []
+    pin = ""
+    for item in _ITEM.finditer(_COMMENT.sub("", text)):
+        kind, value = item.lastgroup, item[item.lastgroup or 0]
+        if kind == "cell":
+            found.append(Cell(name=value))
+            pin = ""
+        elif not found:
+            continue
+        elif kind == "pin":
+            pin = value
+        elif kind == "state":
+            found[-1].state = value
+        elif kind == "area" and found[-1].area is None:
+            found[-1].area = float(value)
+        elif kind == "dont_use":
+            found[-1].dont_use = True
+        elif kind == "direction" and value == "input" and pin and pin not in found[-1].inputs:
+            found[-1].inputs.append(pin)
+        elif kind == "function" and pin:
+            found[-1].functions.setdefault(pin, value)
+    return found
+
+
+def smallest(library: Iterable[Cell], inputs: int, table: int) -> Cell | None:
+    """The smallest usable one-output gate of ``inputs`` inputs with this (symmetric) truth table."""
+    matches = [
+        (cell.area, cell.name, cell)
+        for cell in library
+        if cell.area and not cell.dont_use and not cell.state
+        if len(cell.inputs) == inputs and len(cell.functions) == 1 and list(cell.tables().values()) == [table]
+    ]
+    return min(matches)[2] if matches else None
+
+
+def nand2(library: Iterable[Cell]) -> Cell | None:
+    """The smallest two-input NAND: the gate that counts as 1 gate equivalent."""
+    return smallest(library, 2, 0b0111)
+
+
+def flip_flops(library: Iterable[Cell]) -> list[Cell]:
+    """Usable flip-flops."""
+    return [cell for cell in library if cell.state == "ff" and not cell.dont_use]
+
+
+_CARRY, _TOTAL, _ALL = 0b11101000, 0b10010110, 0b11111111
+
+
+def full_adder(library: Sequence[Cell]) -> FullAdder | None:
+    """The smallest cell that computes sum and carry of three bits, either output possibly inverted."""
+    found: list[tuple[float, str, FullAdder]] = []
+    for cell in library:
+        if cell.dont_use or cell.state or not cell.area or len(cell.inputs) != 3 or len(cell.functions) != 2:
+            continue
+        tables = cell.tables()
+        carry = [(pin, t == _ALL - _CARRY) for pin, t in tables.items() if t in (_CARRY, _ALL - _CARRY)]
+        total = [(pin, t == _ALL - _TOTAL) for pin, t in tables.items() if t in (_TOTAL, _ALL - _TOTAL)]
+        if carry and total:
+            adder = FullAdder(
+                cell=cell.name,
+                inputs=tuple(cell.inputs),
+                carry=carry[0][0],
+                carry_inverted=carry[0][1],
+                total=total[0][0],
+                total_inverted=total[0][1],
+                area=cell.area,
+            )
+            found.append((cell.area, cell.name, adder))
+    return min(found)[2] if found else None
