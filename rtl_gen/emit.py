@@ -13,6 +13,7 @@ from pact_hw.spec import Dataflow, HardwareSpec
 
 from .block import MAX_PORT_BITS, Block
 from .layout import comment, laid_out
+from .names import check_name
 from .output_stationary import OutputStationaryArray
 from .requantised import RequantisedArray
 from .verilog import modules
@@ -28,8 +29,9 @@ def top_block(spec: HardwareSpec) -> Block:
     """The top block of the design.
 
     Raises:
-        InputError: a port would be wider than can be written.
+        InputError: a port would be wider than can be written, or the name is a keyword.
     """
+    check_name(spec.name)
     widths = {
         "activations": spec.rows * spec.lanes * spec.act.bits,
         "weights": spec.cols * spec.lanes * spec.weight.bits,
@@ -54,7 +56,8 @@ def header(spec: HardwareSpec) -> str:
         f"{spec.name}: {spec.rows} rows x {spec.cols} cols of PEs x {spec.lanes} lanes, "
         f"{spec.macs_per_cycle} MACs per cycle, {spec.dataflow.value}.\n"
         f"Activations {spec.act.bits} bits unsigned, weights {spec.weight.bits} bits "
-        f"{spec.weight.encoding.value}, accumulators {spec.acc_bits} bits: exact for up to {spec.max_reduction} products.\n"
+        f"{spec.weight.encoding.value}, accumulators {spec.acc_bits} bits: exact for up to "
+        f"{spec.max_reduction} products.\n"
         f"Latency {spec.latency_cycles} cycles, from accepting the last operands to offering the first "
         "result.\n"
         "\n"
@@ -78,7 +81,7 @@ def write_design(spec: HardwareSpec, folder: Path) -> Design:
     """Write ``folder/NAME.v`` and ``folder/design.json``; the same spec gives the same files.
 
     Raises:
-        InputError: the array is too large to be written.
+        InputError: the array is too large to be written, or its name is a keyword of Verilog.
     """
     top = top_block(spec)
     design = Design(

@@ -57,7 +57,7 @@ def with_port_list(module: str, block: Block) -> str:
         )
         found = declaration.search(module)
         if found is None:
-            raise AssertionError(f"{block.module_name} has no port {port.name}")
+            raise RuntimeError(f"Yosys did not write port {port.name} of {block.module_name} as expected")
         kinds[port.name] = found[2]
         module = module.replace(found[0], "")
     last = block.ports[-1]

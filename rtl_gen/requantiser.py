@@ -17,13 +17,18 @@ def output_bits(spec: HardwareSpec, requantiser: RequantiserSpec) -> int:
 
 def total_shape(spec: HardwareSpec, requantiser: RequantiserSpec) -> Shape:
     """Shape of ``acc mult + residual residual_mult + add``: holds every value, and what leaves."""
-    lowest_mult = -(1 << (requantiser.mult_bits - 1))
-    lowest_acc = -(1 << (spec.acc_bits - 1))
-    lowest_add = -(1 << (requantiser.add_bits - 1))
-    residual = (1 << requantiser.residual_bits) - 1
-    low = lowest_acc * (-lowest_mult - 1) + residual * lowest_mult + lowest_add
-    high = lowest_acc * lowest_mult + residual * (-lowest_mult - 1) + (-lowest_add - 1)
-    exact = signed_bits(min(low, lowest_acc * -lowest_mult), high)
+
+    def signed_ends(bits: int) -> tuple[int, int]:
+        return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+
+    mult = signed_ends(requantiser.mult_bits)
+    residuals = (0, (1 << requantiser.residual_bits) - 1)
+    terms = [
+        [a * b for a in signed_ends(spec.acc_bits) for b in mult],
+        [a * b for a in residuals for b in mult],
+        signed_ends(requantiser.add_bits),
+    ]
+    exact = signed_bits(sum(map(min, terms)), sum(map(max, terms)))
     return signed(max(exact, output_bits(spec, requantiser), requantiser.level_bits + 1))
 
 
