@@ -1,0 +1,190 @@
+"""What a product looks like at an array's ports: beats in, beats out, in the order of ``spec.schedule``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from pact_hw.golden import matmul, multiply_shift
+from pact_hw.spec import Dataflow, HardwareSpec, RequantiserSpec
+
+from ..products import MatrixProduct, Scale
+from .packing import Int64, pack, pad
+
+Beats = Iterator[tuple[str, ...]]
+"""Binary text for every payload port of a stream, in the order of ``PAYLOADS``."""
+
+SCALE_COLUMNS = ("mult", "add", "shift", "limit", "residual_mult", "raw")
+PAYLOADS = {
+    (Dataflow.OUTPUT_STATIONARY, "in"): ("in_act", "in_weight", "in_last"),
+    (Dataflow.OUTPUT_STATIONARY, "scale"): (*(f"scale_{name}" for name in SCALE_COLUMNS), "scale_residual"),
+    (Dataflow.WEIGHT_STATIONARY, "weight"): ("weight_data",),
+    (Dataflow.WEIGHT_STATIONARY, "in"): ("in_act", "in_last"),
+}
+TEXT_CACHE_BYTES = 64 << 20
+"""How much packed text of activation tiles is kept for the next columns of the product."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Traffic:
+    """A product's beats."""
+
+    sources: dict[str, Beats]
+    """By stream; the first one's first beat starts the count of cycles."""
+    expected: Int64
+    """Output beats x values, padding of M and N included: every value that leaves the array."""
+    last: npt.NDArray[np.bool_]
+    """Output beats: whether ``out_last`` goes with them."""
+    value_bits: int
+    signed: bool
+    where: Callable[[int, int], str]
+    """Output beat and element to words."""
+
+
+def traffic(spec: HardwareSpec, product: MatrixProduct) -> Traffic:
+    """The beats of ``product`` on ``spec``."""
+    if spec.dataflow is Dataflow.OUTPUT_STATIONARY:
+        return _output_stationary(spec, product)
+    return _weight_stationary(spec, product)
+
+
+def _padded(product: MatrixProduct, *, m: int, k: int, n: int) -> MatrixProduct:
+    """``product`` with zero levels, codes and constants, so that M, K and N are multiples of these."""
+    scale = product.scale and Scale(
+        **{name: pad(values, n) for name, values in product.scale.columns.items()}, limit=product.scale.limit
+    )
+    return MatrixProduct(
+        name=product.name,
+        act=pad(product.act, m, k),
+        weight=pad(product.weight, k, n),
+        scale=scale,
+        residual=None if product.residual is None else pad(product.residual, m, n),
+    )
+
+
+def _output_stationary(spec: HardwareSpec, unpadded: MatrixProduct) -> Traffic:
+    rows, cols, lanes = spec.rows, spec.cols, spec.lanes
+    product = _padded(unpadded, m=rows, k=lanes, n=cols)
+    m_tiles, beats, n_tiles = (
+        size // step for size, step in zip(product.shape, (rows, lanes, cols), strict=True)
+    )
+    act = product.act.reshape(m_tiles, rows, beats, lanes).swapaxes(1, 2)
+    weight = product.weight.reshape(beats, lanes, n_tiles, cols).transpose(2, 0, 3, 1)
+
+    @lru_cache(maxsize=max(1, TEXT_CACHE_BYTES // (beats * rows * lanes * spec.act.bits)))
+    def act_text(tile: int) -> list[str]:
+        return pack(act[tile].reshape(beats, -1), spec.act.bits)
+
+    def operands() -> Beats:
+        last = ["0"] * (beats - 1) + ["1"]
+        for n_tile in range(n_tiles):
+            weight_text = pack(weight[n_tile].reshape(beats, -1), spec.weight.bits)
+            for m_tile in range(m_tiles):
+                yield from zip(act_text(m_tile), weight_text, last, strict=True)
+
+    result = matmul(product.act, product.weight, spec.weight)
+    sources: dict[str, Beats] = {"in": operands()}
+    value_bits = spec.acc_bits
+    if spec.requantiser is not None:
+        sources["scale"] = _scales(spec, spec.requantiser, product)
+        value_bits = max(spec.acc_bits, spec.requantiser.level_bits)
+    if product.scale is not None:
+        result = multiply_shift(
+            result, **product.scale.columns, limit=product.scale.limit, residual=product.residual
+        )
+    expected = result.reshape(m_tiles, rows, n_tiles, cols).transpose(2, 0, 3, 1)
+
+    def where(beat: int, row: int) -> str:
+        tile, column = divmod(beat, cols)
+        n_tile, m_tile = divmod(tile, m_tiles)
+        return (
+            f"row {m_tile * rows + row}, column {n_tile * cols + column} "
+            f"(array row {row}, array column {column}, tile {tile})"
+        )
+
+    return Traffic(
+        sources=sources,
+        expected=expected.reshape(-1, rows),
+        last=np.tile(np.arange(cols) == cols - 1, n_tiles * m_tiles),
+        value_bits=value_bits,
+        signed=product.scale is None,
+        where=where,
+    )
+
+
+def _scales(spec: HardwareSpec, requantiser: RequantiserSpec, product: MatrixProduct) -> Beats:
+    """The constants of every output beat: column by column, for each tile again."""
+    m, _k, n = product.shape
+    raw = product.scale is None
+    # acc * 1 + 0, and the sum before the shift goes out: the exact accumulator.
+    zeros = np.zeros(n, dtype=np.int64)
+    scale = product.scale or Scale(mult=zeros + 1, add=zeros, shift=zeros, residual_mult=zeros, limit=0)
+    constants = {**scale.columns, "limit": zeros + scale.limit, "raw": zeros + raw}
+    bits = {
+        "mult": requantiser.mult_bits,
+        "add": requantiser.add_bits,
+        "shift": requantiser.shift_bits,
+        "limit": requantiser.level_bits,
+        "residual_mult": requantiser.mult_bits,
+        "raw": 1,
+    }
+    texts = [pack(constants[name][:, None], bits[name]) for name in SCALE_COLUMNS]
+    columns = list(zip(*texts, strict=True))
+    residual = np.zeros((m, n), dtype=np.int64) if product.residual is None else product.residual
+    for n0 in range(0, n, spec.cols):
+        for m0 in range(0, m, spec.rows):
+            tile = residual[m0 : m0 + spec.rows, n0 : n0 + spec.cols]
+            residuals = pack(tile.T, requantiser.residual_bits)
+            for column, text in zip(columns[n0 : n0 + spec.cols], residuals, strict=True):
+                yield (*column, text)
+
+
+def _weight_stationary(spec: HardwareSpec, unpadded: MatrixProduct) -> Traffic:
+    rows, cols, lanes = spec.rows, spec.cols, spec.lanes
+    product = _padded(unpadded, m=1, k=rows * lanes, n=cols)
+    m = product.shape[0]
+    k_tiles, n_tiles = product.shape[1] // (rows * lanes), product.shape[2] // cols
+    act = product.act.reshape(m, k_tiles, rows * lanes)
+    weight = product.weight.reshape(k_tiles, rows, lanes, n_tiles, cols).transpose(3, 0, 1, 4, 2)
+
+    def weights() -> Beats:
+        for tile in weight.reshape(-1, rows, cols * lanes):
+            yield from zip(pack(tile[::-1], spec.weight.bits))  # the bottom row first
+
+    @lru_cache(maxsize=max(1, TEXT_CACHE_BYTES // (m * rows * lanes * spec.act.bits)))
+    def act_text(tile: int) -> list[str]:
+        return pack(act[:, tile], spec.act.bits)
+
+    def operands() -> Beats:
+        last = ["0"] * (m - 1) + ["1"]
+        for _n_tile in range(n_tiles):
+            for k_tile in range(k_tiles):
+                yield from zip(act_text(k_tile), last, strict=True)
+
+    # Partial sums: the tiles over K are added up outside the array.
+    expected = np.empty((n_tiles, k_tiles, m, cols), dtype=np.int64)
+    for k_tile in range(k_tiles):
+        terms = slice(k_tile * rows * lanes, (k_tile + 1) * rows * lanes)
+        partial = matmul(act[:, k_tile], product.weight[terms], spec.weight)
+        expected[:, k_tile] = partial.reshape(m, n_tiles, cols).swapaxes(0, 1)
+
+    def where(beat: int, column: int) -> str:
+        tile, row = divmod(beat, m)
+        n_tile, k_tile = divmod(tile, k_tiles)
+        return (
+            f"row {row}, column {n_tile * cols + column} "
+            f"(partial sum {k_tile}, array column {column}, tile {tile})"
+        )
+
+    return Traffic(
+        sources={"weight": weights(), "in": operands()},
+        expected=expected.reshape(-1, cols),
+        last=np.tile(np.arange(m) == m - 1, n_tiles * k_tiles),
+        value_bits=spec.acc_bits,
+        signed=True,
+        where=where,
+    )

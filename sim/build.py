@@ -1,0 +1,124 @@
+"""Verilog to a simulator program: Verilator and the C++ compiler, without make, with a cache.
+
+Why not cocotb's own runner: it makes every signal public (``--public-flat-rw``), which keeps
+Verilator from optimising, and it compiles Verilator's run-time library, several seconds of C++, again
+for every design, which takes one second itself. Here only the top's ports are public, the library is
+compiled once, and a design is not built twice: programs are kept under the digest of all that goes
+into them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cocotb
+import cocotb_tools.config
+
+from pact_hw.design import Design
+from pact_hw.progress import SILENT, Progress
+from pact_hw.spec import digest
+from pact_hw.tools import Tool, verilator
+
+from .compiler import Compiler, cache_folder, call, compiler_for, whole_folder
+
+ONE_FILE_BYTES = 1_000_000
+"""Generated C++ up to this size is compiled as one file: reading the headers is most of the work."""
+KEEP_PE_ABOVE = 256
+"""Arrays with more PEs keep the PE as a function instead of flattening it: a minute instead of many."""
+_MACOS_LINK = (  # as in Verilator's make rules
+    "-Wl,-U,__Z15vl_time_stamp64v,-U,__Z13sc_time_stampv,-U,_vlog_startup_routines"
+)
+
+
+def built_folder(design: Design, *, waves: bool = False) -> Path:
+    """Where ``build`` keeps what it makes of ``design``; may be deleted."""
+    tool = verilator()
+    return _folder(design, tool, compiler_for(tool), waves=waves)
+
+
+def _folder(design: Design, tool: Tool, compiler: Compiler, *, waves: bool) -> Path:
+    key = digest(
+        [
+            waves,
+            design.top,
+            [port.name for port in design.ports],
+            design.verilog.read_text(encoding="utf-8"),
+            compiler.key,
+            Path(__file__).read_text(encoding="utf-8"),
+            cocotb.__version__,
+            str(cocotb_tools.config.libs_dir),
+        ]
+    )
+    return cache_folder() / "simulators" / key[:32]
+
+
+def build(design: Design, *, waves: bool = False, progress: Progress = SILENT) -> Path:
+    """The program that simulates ``design`` under cocotb; with ``waves`` it can write an FST.
+
+    Raises:
+        InputError: a tool is missing.
+        SimulationError: the Verilog does not build.
+    """
+    tool = verilator()
+    compiler = compiler_for(tool)
+    folder = _folder(design, tool, compiler, waves=waves)
+    program = folder / design.top
+    if program.exists():
+        return program
+    with (
+        progress.task(f"building the simulator of {design.top}"),
+        whole_folder(folder) as temporary,
+        tempfile.TemporaryDirectory() as scratch,
+    ):
+        sources = _verilate(tool, design, Path(scratch), waves=waves)
+        objects = _compile(compiler, sources, waves=waves) + compiler.runtime(waves=waves)
+        libs = cocotb_tools.config.libs_dir
+        link = [
+            compiler.command, "-pthread", *map(str, objects), "-o", str(temporary / design.top),
+            f"-Wl,-rpath,{libs}", f"-L{libs}", "-lcocotbvpi_verilator",
+        ]  # fmt: skip
+        call(link + [_MACOS_LINK] * (sys.platform == "darwin"))
+    return program
+
+
+def _verilate(tool: Tool, design: Design, folder: Path, *, waves: bool) -> list[Path]:
+    """The C++ that Verilator makes of ``design``, and cocotb's main program."""
+    control = folder / "ports.vlt"
+    lines = [f'public_flat_rw -module "{design.top}" -var "{port.name}"' for port in design.ports]
+    if design.hardware.rows * design.hardware.cols > KEEP_PE_ABOVE:
+        lines.append(f'no_inline -module "{design.top}_pe"')
+    control.write_text("`verilator_config\n" + "\n".join(lines) + "\n", encoding="ascii")
+    call(
+        [
+            str(tool.path), "--cc", "--vpi", "--prefix", "Vtop", "--top-module", design.top,
+            "-Mdir", str(folder), "-Wno-fatal", "-Wno-lint", "--quiet", *["--trace-fst"] * waves,
+            str(control), str(design.verilog),
+        ],
+        environment=tool.environment,
+    )  # fmt: skip
+    main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
+    return [*sorted(folder.glob("Vtop*.cpp")), Path(shutil.copy(main, folder / "main.cpp"))]
+
+
+def _compile(compiler: Compiler, sources: list[Path], *, waves: bool) -> list[Path]:
+    """Objects of the generated C++."""
+    if sum(source.stat().st_size for source in sources) <= ONE_FILE_BYTES:
+        whole = sources[0].parent / "whole.cpp"
+        text = "".join(f'#include "{source.name}"\n' for source in sources)
+        whole.write_text(text, encoding="ascii")
+        sources = [whole]
+
+    def one(source: Path) -> Path:
+        target = source.with_suffix(".o")
+        # Verilator puts what runs once, at the start, into files of their own.
+        optimise = "-O0" if "__Slow" in source.name else "-O1"
+        compiler.compile(source, target, optimise=optimise, waves=waves)
+        return target
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(one, sources))
