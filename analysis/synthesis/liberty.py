@@ -144,6 +144,16 @@ def nand2(library: Iterable[Cell]) -> Cell | None:
     return smallest(library, 2, 0b0111)
 
 
+def missing(library: Sequence[Cell]) -> str:
+    """Which of the kinds of cell that every design needs the library lacks; empty where none is."""
+    kinds = {
+        "inverter": smallest(library, 1, 0b01),
+        "NAND2 or NOR2": nand2(library) or smallest(library, 2, 0b0001),
+        "flip-flop": flip_flops(library),
+    }
+    return ", ".join(name for name, found in kinds.items() if not found)
+
+
 def flip_flops(library: Iterable[Cell]) -> list[Cell]:
     """Usable flip-flops."""
     return [cell for cell in library if cell.state == "ff" and not cell.dont_use]

@@ -22,7 +22,7 @@ from pact_hw.design import Design
 from pact_hw.errors import InputError
 from pact_hw.progress import SILENT, Progress
 
-from .liberty import Cell, FullAdder, cells, flip_flops, full_adder, nand2, read_liberty
+from .liberty import Cell, FullAdder, cells, full_adder, missing, nand2, read_liberty
 from .recipe import ABC_FILE, FULL_ADDER_FILE, FULL_ADDERS, STAT_FILE, VERILOG_FILE, Recipe, library_file
 from .yosys import run
 
@@ -49,13 +49,14 @@ class Library:
         """Read ``liberty`` (none: the generic library).
 
         Raises:
-            InputError: a file is missing or damaged, or the files together have no usable flip-flop.
+            InputError: a file is missing or damaged, or the files together lack a kind of cell that
+                every design needs.
         """
         name = " + ".join(path.name for path in liberty) or "generic"
         texts = tuple(read_liberty(path) for path in liberty) or (generic_liberty(),)
         found = [cell for text in texts for cell in cells(text)]
-        if not flip_flops(found):
-            raise InputError(f"{name}: no flip-flop among its {len(found)} cells: give all files")
+        if lacking := missing(found):
+            raise InputError(f"{name}: no usable {lacking} among its {len(found)} cells: give all its files")
         return cls(
             name=name,
             texts=texts,
@@ -88,7 +89,10 @@ def synthesise(
     """
     library = Library.of(liberty)
     with progress.task(f"Yosys: {design.top} in {library.name}"):
-        log, stat, version = _run(design, library, recipe, timeout)
+        try:
+            log, stat, version = _run(design, library, recipe, timeout)
+        except InputError as error:
+            raise InputError(f"{design.top} with {library.name}: {error}") from None
     instances = _instances(stat, design.top)
     area = {name: _area(stat[name], library, stat) for name in instances}
     kinds: dict[str, int] = {}
