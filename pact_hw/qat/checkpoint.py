@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -11,30 +14,33 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..files import atomic_path, read
-from ..spec import SCHEMA_VERSION
-from .networks import Network, Widths, build
+from ..spec import SCHEMA_VERSION, canonical_json
+from ..spec.formats import check_int
+from .networks import MAX_SEED, Network, Widths, build
 
 CHECKPOINT = "checkpoint.safetensors"
+_METADATA = "pact_hw"
 
 
 def save_checkpoint(folder: Path, network: Network, *, seed: int) -> None:
     """Write ``checkpoint.safetensors`` atomically."""
     assert network.widths is not None, "a float twin has no checkpoint"
-    metadata = {
-        "schema": str(SCHEMA_VERSION),
+    description = {
+        "schema": SCHEMA_VERSION,
         "network": network.name,
-        "act_bits": str(network.widths.act_bits),
-        "weight_bits": str(network.widths.weight_bits),
-        "edge_bits": str(network.widths.edge_bits),
-        "seed": str(seed),
+        **asdict(network.widths),
+        "seed": seed,
     }
+    # One member only: safetensors writes several in no fixed order.
+    metadata = {_METADATA: canonical_json(description)}
     with atomic_path(folder / CHECKPOINT) as path:
         save_file({name: t.contiguous() for name, t in network.state_dict().items()}, path, metadata)
 
 
-def _read_file(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+def _read_file(path: Path) -> tuple[Any, dict[str, Tensor]]:
     with safe_open(path, framework="pt") as file:
-        return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        description = json.loads((file.metadata() or {}).get(_METADATA, "null"))
+        return description, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
 def _check(path: Path, tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
@@ -65,16 +71,18 @@ def load_checkpoint(folder: Path) -> tuple[Network, int]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     path = folder / CHECKPOINT
-    metadata, tensors = read(path, lambda: _read_file(path))
-    if metadata.get("schema") != str(SCHEMA_VERSION):
-        schema = metadata.get("schema")
+    description, tensors = read(path, lambda: _read_file(path))
+    if not isinstance(description, dict):
+        raise InputError(f"{path}: is not a checkpoint of pact-hw")
+    schema = description.get("schema")
+    if schema != SCHEMA_VERSION:
         raise InputError(f"{path}: schema {schema!r} is not supported, expected {SCHEMA_VERSION}")
     try:
-        bits = {name: int(metadata[name]) for name in ("act_bits", "weight_bits", "edge_bits")}
-        name, seed = metadata["network"], int(metadata["seed"])
-    except (KeyError, ValueError) as error:
+        widths = Widths(**{name: description[name] for name in ("act_bits", "weight_bits", "edge_bits")})
+        name, seed = str(description["network"]), check_int("seed", description["seed"], 0, MAX_SEED)
+    except KeyError as error:
         raise InputError(f"{path}: metadata: {type(error).__name__}: {error}") from None
-    network = build(name, Widths(**bits), seed)
+    network = build(name, widths, seed)
     _check(path, tensors, network.state_dict())
     network.load_state_dict(tensors)
     return network.eval(), seed

@@ -14,6 +14,7 @@ from ..spec import NetworkSpec
 from .data import Images
 from .networks import Network
 from .pact import PACT
+from .structure import level_value
 
 _BATCH = 64
 
@@ -24,7 +25,12 @@ def compare_levels(
     """Count the levels that differ, over all ``images`` and all layers that give levels.
 
     ``network`` is in evaluation mode; in float64 (where its sums are exact enough) 0 is expected.
+    Its logits are rounded to the accumulators that they stand for before they are compared, so that
+    a tie between two classes, which floating point breaks at random, is the same tie on both sides.
     """
+    last = spec.layers[-1]
+    logit_value = float(level_value(network, last.source)) / last.weight.levels
+    logit_mismatches = 0
     layers = {layer.name: {"levels_compared": 0, "level_mismatches": 0} for layer in spec.layers if layer.out}
     classes: list[np.ndarray] = []
     integer_classes: list[np.ndarray] = []
@@ -40,15 +46,18 @@ def compare_levels(
                 theirs = act.levels(values[name]).numpy()
                 counts["levels_compared"] += theirs.size
                 counts["level_mismatches"] += int((theirs != integers[name]).sum())
-            logits = spec.layers[-1].name
-            classes.append(values[logits].flatten(1).argmax(1).numpy())
-            integer_classes.append(integers[logits].reshape(len(levels), -1).argmax(1))
+            logits = (values[last.name] / logit_value).round().long().numpy()
+            integer_logits = integers[last.name].reshape(logits.shape)
+            logit_mismatches += int((logits != integer_logits).sum())
+            classes.append(logits.argmax(1))
+            integer_classes.append(integer_logits.argmax(1))
             advance(len(levels))
     float_class, integer_class = np.concatenate(classes), np.concatenate(integer_classes)
     return {
         "images": len(images),
         "levels_compared": sum(counts["levels_compared"] for counts in layers.values()),
         "level_mismatches": sum(counts["level_mismatches"] for counts in layers.values()),
+        "logit_mismatches": logit_mismatches,
         "class_mismatches": int((float_class != integer_class).sum()),
         "accuracy": float((integer_class == images.labels).mean()),
         "layers": layers,

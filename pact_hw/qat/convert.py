@@ -27,8 +27,8 @@ def convert(
 
     Returns what ``exactness.json`` holds: over the held-out images ``levels_compared`` and
     ``level_mismatches`` against the float64 network (and by layer, with the proof's channels,
-    thresholds and widths), ``class_mismatches``, the integer network's ``accuracy``, and
-    ``requantiser``, the narrowest one that holds the network's constants.
+    thresholds and widths), ``logit_mismatches``, ``class_mismatches``, the integer network's
+    ``accuracy``, and ``requantiser``, the narrowest one that holds the network's constants.
 
     Raises:
         InputError: the checkpoint is unusable, or a layer cannot be made exact within ``requantiser``.

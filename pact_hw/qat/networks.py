@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..spec import ActFormat, WeightFormat
+from ..spec.formats import check_int
 from ..spec.network import INPUT
 from .layers import QuantConv2d, QuantLinear
 from .pact import PACT
@@ -132,6 +133,9 @@ def digits(widths: Widths | None) -> Network:
     return Network("digits", (1, 8, 8), layers, widths)
 
 
+MAX_SEED = (1 << 32) - 1
+"""What every generator of random numbers that we use accepts."""
+
 NETWORKS: dict[str, Callable[[Widths | None], Network]] = {"digits": digits}
 
 
@@ -139,8 +143,9 @@ def build(name: str, widths: Widths | None, seed: int) -> Network:
     """The network called ``name`` with initial weights that depend on ``seed`` only.
 
     Raises:
-        InputError: there is no such network.
+        InputError: there is no such network, or ``seed`` is out of range.
     """
+    check_int("seed", seed, 0, MAX_SEED)
     if name not in NETWORKS:
         raise InputError(f"network must be one of {', '.join(NETWORKS)}, not {name!r}")
     with torch.random.fork_rng(devices=[]):

@@ -4,13 +4,14 @@ For given multipliers and shift, each step of the staircase asks that the sum is
 ``j 2**shift`` at the step and below it just before, so ``add`` must lie in an interval. The length
 of that interval (negative: empty) is concave in the multipliers. Without a residual operand its
 maximum over all multipliers is found by bisection, and the first shift at which it is not negative
-is the smallest one there is; with a residual operand, multipliers next to the exact ones are tried.
+is the smallest one there is, with the smallest multiplier for it; with a residual operand,
+multipliers next to the exact ones are tried.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -56,19 +57,24 @@ class _Bounds:
         high = np.where(self.missed, least + m - 1, self.widest - 1).min(axis=(1, 2), initial=self.widest - 1)
         return low, high
 
-    def best(self, low: Int64, high: Int64, residual_mult: Int64, shift: int) -> tuple[Int64, Int64, Int64]:
-        """The multiplier in ``low..high`` with the longest interval for ``add``, and the interval."""
+    def best(self, low: Int64, high: Int64, residual_mult: Int64, shift: int) -> Int64:
+        """The smallest multiplier in ``low..high`` that leaves room for ``add``, if there is one."""
 
         def length(m: Int64) -> Int64:
             least, most = self.interval(m, residual_mult, shift)
             return most - least
 
-        low, high = low.copy(), high.copy()
-        while (low < high).any():
-            middle = (low + high) // 2
-            rising = (length(middle) < length(middle + 1)) & (low < high)
-            low, high = np.where(rising, middle + 1, low), np.where(rising, high, np.maximum(middle, low))
-        return (low, *self.interval(low, residual_mult, shift))
+        peak = _first(low, high, lambda m: length(m + 1) <= length(m))
+        return _first(low, peak, lambda m: length(m) >= 0)
+
+
+def _first(low: Int64, high: Int64, holds: Callable[[Int64], npt.NDArray[np.bool_]]) -> Int64:
+    """Elementwise the first of ``low..high`` where ``holds`` (and it holds from there on), else ``high``."""
+    while (low < high).any():
+        middle = (low + high) // 2
+        true = holds(middle) | (low == high)
+        low, high = np.where(true, low, middle + 1), np.where(true, middle, high)
+    return high
 
 
 def _scaled(values: Sequence[Fraction], shift: int, widest: Int64) -> Int64:
@@ -101,7 +107,8 @@ def _at_shift(
     found = np.zeros((3, len(stairs)), dtype=np.int64)
     for offset in residual_offsets:
         residual_mult = np.clip(residual_near + offset, -residual_most, residual_most)
-        mult, least, greatest = bounds.best(low, high, residual_mult, shift)
+        mult = bounds.best(low, high, residual_mult, shift)
+        least, greatest = bounds.interval(mult, residual_mult, shift)
         new = ~solved & (least <= greatest)
         add = np.clip(0, least, np.maximum(least, greatest))  # the one nearest to 0
         found[:, new] = np.stack([mult, add, residual_mult])[:, new]

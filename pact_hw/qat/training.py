@@ -19,9 +19,9 @@ from .networks import Network, Widths, build
 from .optimiser import with_alpha_group
 from .pact import PACT
 
-EPOCHS = 30
+EPOCHS = 40
 BATCH = 64
-RATE = 0.1
+RATE = 0.03
 WEIGHT_DECAY = 5e-4
 METRICS = "metrics.json"
 
@@ -87,7 +87,6 @@ def train(
         InputError: an unknown network, or a width, seed or number of epochs out of range.
     """
     widths = Widths(act_bits=act_bits, weight_bits=weight_bits)
-    check_int("seed", seed, 0, (1 << 32) - 1)
     epochs = check_int("epochs", EPOCHS if epochs is None else epochs, 0, 100_000)
     quantised, twin = (build(network, w, seed) for w in (widths, None))
     training, held_out = DATA[network](seed)

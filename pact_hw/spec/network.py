@@ -154,8 +154,6 @@ class NetworkSpec:
     def __post_init__(self) -> None:
         for name in ("input_channels", "input_height", "input_width"):
             check_int(name, getattr(self, name), 1, 1 << 16)
-        if not self.layers or self.layers[-1].out is not None:
-            raise InputError(f"network {self.name!r}: its last layer must give the logits (out is None)")
         known = {INPUT: self.input_act}
         for layer in self.layers:
             for operand, act in ((layer.source, layer.act), (layer.residual, layer.residual_act)):
@@ -165,6 +163,8 @@ class NetworkSpec:
                 raise InputError(f"layer name {layer.name!r} is used twice")
             if layer.out is not None:
                 known[layer.name] = layer.out
+        if not self.layers or self.layers[-1].out is not None:
+            raise InputError(f"network {self.name!r}: its last layer must give the logits (out is None)")
         shapes = self.shapes
         for layer in self.layers:
             if layer.residual is not None and shapes[layer.residual] != shapes[layer.name]:

@@ -58,6 +58,13 @@ def test_reduction_counts_the_products_of_one_output():
     assert LAST.reduction == 512
 
 
+def test_shapes():
+    shapes = network(FIRST, SECOND, LAST).shapes
+    assert shapes == {"input": (1, 8, 8), "first": (8, 8, 8), "second": (8, 8, 8), "last": (10, 1, 1)}
+    assert replace(FIRST, stride=2).out_shape((1, 8, 7)) == (8, 4, 4)
+    assert replace(FIRST, padding=0).out_shape((1, 3, 5)) == (8, 1, 3)
+
+
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
@@ -68,6 +75,28 @@ def test_reduction_counts_the_products_of_one_output():
         ),
         ((FIRST, replace(SECOND, residual="input")), "layer 'second' reads 'input', which does not give"),
         ((FIRST, replace(SECOND, name="first")), "layer name 'first' is used twice"),
+        ((), "network 'net': its last layer must give the logits (out is None)"),
+        ((FIRST, SECOND), "network 'net': its last layer must give the logits (out is None)"),
+        (
+            (FIRST, replace(SECOND, in_channels=7), LAST),
+            "layer 'second' cannot read 'first', which has shape (8, 8, 8)",
+        ),
+        (
+            (FIRST, SECOND, replace(LAST, in_channels=8)),
+            "layer 'last' cannot read 'second', which has shape (8, 8, 8)",
+        ),
+        (
+            (replace(FIRST, kernel=13, out=None),),
+            "layer 'first' cannot read 'input', which has shape (1, 8, 8)",
+        ),
+        (
+            (FIRST, replace(SECOND, stride=2), LAST),
+            "layer 'last' cannot read 'second', which has shape (8, 4, 4)",
+        ),
+        (
+            (FIRST, replace(SECOND, stride=2), replace(LAST, in_channels=128)),
+            "layer 'second' of shape (8, 4, 4) cannot add 'first' of shape (8, 8, 8)",
+        ),
     ],
 )
 def test_refuses_layers_that_do_not_fit_together(layers, message):
@@ -82,6 +111,11 @@ def test_refuses_layers_that_do_not_fit_together(layers, message):
         ({"stride": -1}, "stride must be an integer from 1 to 15, not -1"),
         ({"in_channels": 0}, "in_channels must be an integer from 1 to 1048576, not 0"),
         ({"residual": "input"}, "layer 'first': residual and residual_act go together"),
+        ({"name": "../x"}, "layer name must match [A-Za-z][A-Za-z0-9_]{0,63}, not '../x'"),
+        (
+            {"kind": LayerKind.LINEAR},
+            "layer 'first': a linear layer has kernel 1, stride 1 and padding 0",
+        ),
     ],
 )
 def test_refuses_bad_layers(change, message):

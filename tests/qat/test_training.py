@@ -1,0 +1,203 @@
+"""Training, checkpoints and the conversion command, on a few epochs."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from pact_hw.errors import InputError
+from pact_hw.network_files import load_network
+from pact_hw.qat.checkpoint import CHECKPOINT, load_checkpoint
+from pact_hw.qat.convert import convert
+from pact_hw.qat.data import digits
+from pact_hw.qat.networks import Widths, build
+from pact_hw.qat.training import accuracy, shift, train
+from pact_hw.spec import RequantiserKind, RequantiserSpec
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    return folder, train(act_bits=4, weight_bits=4, seed=1, epochs=5, out=folder)
+
+
+def test_metrics(trained):
+    folder, metrics = trained
+    assert json.loads((folder / "metrics.json").read_text()) == metrics
+    assert metrics["accuracy"] > 0.8
+    assert metrics["float_accuracy"] > 0.8
+    assert (metrics["training_images"], metrics["held_out_images"]) == (1437, 360)
+    assert set(metrics["alpha"]) == {"stem", "down", "block1", "block2"}
+
+
+def test_training_is_deterministic(trained, tmp_path):
+    folder, metrics = trained
+    again = train(act_bits=4, weight_bits=4, seed=1, epochs=5, out=tmp_path)
+    timeless = [{k: v for k, v in m.items() if "seconds" not in k} for m in (metrics, again)]
+    assert timeless[0] == timeless[1]
+    assert (folder / CHECKPOINT).read_bytes() == (tmp_path / CHECKPOINT).read_bytes()
+
+
+def test_the_seed_and_nothing_else_decides():
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    networks = [build("digits", None, seed) for seed in (0, 0, 1)]
+    assert torch.equal(torch.get_rng_state(), state)
+    first, second, third = (next(network.parameters()) for network in networks)
+    assert torch.equal(first, second)
+    assert not torch.equal(first, third)
+
+
+def test_convert_writes_what_it_returns(trained, tmp_path):
+    folder, metrics = trained
+    exactness = convert(folder, tmp_path)
+    assert exactness == json.loads((tmp_path / "exactness.json").read_text())
+    assert exactness["level_mismatches"] == 0
+    assert exactness["logit_mismatches"] == exactness["class_mismatches"] == 0
+    assert exactness["levels_compared"] == 360 * (16 * 64 + 3 * 32 * 16)
+    assert exactness["accuracy"] == pytest.approx(metrics["accuracy"], abs=0.01)
+    network, _ = load_network(tmp_path)
+    assert network.digest == exactness["network_digest"]
+    needed = exactness["requantiser"]
+    assert needed["mult_bits"] == exactness["widest_mult_bits"]
+    narrowest = RequantiserSpec(**{**needed, "kind": RequantiserKind(needed["kind"])})
+    again = convert(folder, tmp_path / "again", requantiser=narrowest)
+    assert again == exactness
+    assert (tmp_path / "again" / "weights.npz").read_bytes() == (tmp_path / "weights.npz").read_bytes()
+
+
+def test_held_out_images_are_held_out():
+    train_images, test_images = digits(3)
+    seen = {image.tobytes() for image in train_images.levels}
+    assert sum(image.tobytes() in seen for image in test_images.levels) == 0
+    assert np.bincount(test_images.labels).min() >= 34
+    assert train_images.levels.min() == 0
+    assert train_images.levels.max() == 255
+    assert np.array_equal(digits(3)[1].levels, test_images.levels)
+    assert not np.array_equal(digits(4)[1].labels, test_images.labels)
+
+
+def test_shift_moves_by_at_most_one_pixel():
+    images = torch.arange(1, 10, dtype=torch.uint8).reshape(1, 1, 3, 3).repeat(200, 1, 1, 1)
+    moved = shift(images, torch.Generator().manual_seed(0))
+    padded = torch.nn.functional.pad(images[0, 0], (1, 1, 1, 1))
+    allowed = {bytes(padded[y : y + 3, x : x + 3].flatten().tolist()) for y in range(3) for x in range(3)}
+    assert {bytes(image.flatten().tolist()) for image in moved} == allowed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"network": "vgg"}, r"network must be one of digits, not 'vgg'"),
+        ({"act_bits": 0}, r"act_bits must be an integer from 1 to 16, not 0"),
+        ({"weight_bits": 33}, r"weight_bits must be an integer from 1 to 16, not 33"),
+        ({"seed": -1}, r"seed must be an integer from 0 to 4294967295, not -1"),
+        ({"epochs": -1}, r"epochs must be an integer from 0 to 100000, not -1"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments, message, tmp_path):
+    with pytest.raises(InputError, match=f"^{message}$"):
+        train(**{"act_bits": 4, "weight_bits": 4, "out": tmp_path, **arguments})
+    assert list(tmp_path.iterdir()) == []
+
+
+def metadata(**changes):
+    members = {"schema": 1, "network": "digits", "seed": 1, "act_bits": 4, "weight_bits": 4, "edge_bits": 8}
+    return {"pact_hw": json.dumps({k: v for k, v in {**members, **changes}.items() if v is not None})}
+
+
+@pytest.mark.parametrize(
+    ("described", "message"),
+    [
+        (metadata(schema=9), r"schema 9 is not supported, expected 1$"),
+        (metadata(network="vgg"), r"network must be one of digits, not 'vgg'$"),
+        (metadata(act_bits="x"), r"act_bits must be an integer from 1 to 16, not 'x'$"),
+        (metadata(seed=None), r"metadata: KeyError: 'seed'$"),
+        (metadata(weight_bits=40), r"weight_bits must be an integer from 1 to 16, not 40$"),
+        ({"pact_hw": "{"}, r"cannot be read: Expecting property name"),
+        ({}, r"is not a checkpoint of pact-hw$"),
+        ({"pact_hw": "3"}, r"is not a checkpoint of pact-hw$"),
+    ],
+)
+def test_wrong_metadata_is_refused(trained, tmp_path, described, message):
+    tensors = load_file(trained[0] / CHECKPOINT)
+    save_file(tensors, tmp_path / CHECKPOINT, described)
+    with pytest.raises(InputError, match=message) as caught:
+        load_checkpoint(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def _set(name, change):
+    return lambda tensors: tensors.__setitem__(name, change(tensors[name]))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop("layers.stem.norm.bias"), r"tensor 'layers.stem.norm.bias' is missing"),
+        (lambda t: t.update(other=torch.zeros(1)), r"tensor 'other' is missing or does not belong"),
+        (
+            _set("layers.head.operation.weight", lambda t: t[:, :5].contiguous()),
+            r"\[10, 5\], expected .* \[10, 512\]",
+        ),
+        (
+            _set("layers.stem.norm.bias", lambda t: t.double()),
+            r"is torch.float64 \[16\], expected torch.float32",
+        ),
+        (
+            _set("layers.stem.norm.bias", lambda t: t * torch.nan),
+            r"'layers.stem.norm.bias' has values that",
+        ),
+        (_set("layers.stem.act.alpha", lambda t: t * 0), r"layers.stem.act.alpha must be positive, not 0.0$"),
+        (_set("layers.stem.norm.running_var", lambda t: -t), r"'layers.stem.norm.running_var' has negative"),
+    ],
+)
+def test_wrong_tensors_are_refused(trained, tmp_path, change, message):
+    tensors = load_file(trained[0] / CHECKPOINT)
+    change(tensors)
+    save_file(tensors, tmp_path / CHECKPOINT, metadata())
+    with pytest.raises(InputError, match=message) as caught:
+        load_checkpoint(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+class Bomb:
+    """Unpickling it fails the test."""
+
+    def __reduce__(self):
+        return (pytest.fail, ("a pickle was executed",))
+
+
+def test_no_checkpoint_a_pickle_and_a_piece(trained, tmp_path):
+    path = tmp_path / CHECKPOINT
+    with pytest.raises(InputError, match=rf"^{re.escape(str(tmp_path / 'x'))}: no such folder$"):
+        load_checkpoint(tmp_path / "x")
+    with pytest.raises(InputError, match=rf"^{re.escape(str(path))}: no such file$"):
+        load_checkpoint(tmp_path)
+    whole = (trained[0] / CHECKPOINT).read_bytes()
+    for broken in (pickle.dumps(Bomb()), whole[: len(whole) // 2], whole[:5], b"", b"\xff" * 64):
+        path.write_bytes(broken)
+        with pytest.raises(InputError, match=rf"^{re.escape(str(path))}: cannot be read: [^\n]+$"):
+            load_checkpoint(tmp_path)
+
+
+def test_loading_gives_the_trained_network(trained):
+    folder, metrics = trained
+    network, seed = load_checkpoint(folder)
+    assert (seed, network.widths) == (1, Widths(act_bits=4, weight_bits=4))
+    assert accuracy(network, digits(seed)[1]) == metrics["accuracy"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("bits", "least"), [(4, 0.97), (2, 0.95), (8, 0.97)])
+def test_held_out_accuracy(bits, least, seed, tmp_path):
+    metrics = train(act_bits=bits, weight_bits=bits, seed=seed, out=tmp_path)
+    assert metrics["accuracy"] >= least
+    assert convert(tmp_path, tmp_path)["level_mismatches"] == 0
