@@ -84,6 +84,7 @@ def test_pact_refuses_widths(bits):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")  # raised by the compiler's own imports
 def test_compiled_pact_is_eager_pact():
     x = torch.cat([torch.randn(4096, generator=torch.Generator().manual_seed(0)), torch.tensor([0.0, 1.5])])
     results = []
