@@ -1,100 +1,38 @@
 """Images per second of a network on a chip of cores, for arrays of designs in one call.
 
-The chip is the one of PACT's hardware study (section 6): every core is a weight-stationary systolic
-array of ``rows`` input channels by ``cols`` output channels; all cores work on the same layer.
-
-- *Compute*: a tile is one kernel tap, ``rows`` input and ``cols`` output channels; its pixels stream
-  through, one a cycle, while the next tile's weights shift in (``rows`` cycles, hidden unless there are
-  fewer pixels). A layer's output channels and pixels (of the whole batch) are split over the cores in
-  the way that takes the fewest cycles. Each layer adds fill and drain (``rows + cols`` cycles) and
-  ``Constants.layer_start_cycles``.
-- *Precision*: a MAC of 2n bits is two MACs of n bits, as in the paper: a layer at twice the chip's
-  precision runs on half as many cores.
-- *Transfer*: ``analysis.memory`` says what crosses the pins. Within a layer transfer and computation
-  overlap fully (double buffers): the layer takes the longer of the two. Nothing is fetched ahead of its
-  layer; the images are loaded (8 bits a sample) before the first layer starts.
+The chip is the one of PACT's hardware study (section 6), or one of our own arrays; all cores work on the
+same layer. ``analysis.cores`` says how long a layer computes, ``analysis.memory`` what crosses the pins.
+Within a layer transfer and computation overlap fully (double buffers): the layer takes the longer of the
+two. Nothing is fetched ahead of its layer; the images are loaded (8 bits a sample) before the first layer
+starts. Every layer may have its own widths.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from pact_hw.errors import InputError
-
-from .memory import Allocation, Floats, Retention, allocate
+from .cores import compute
+from .memory import Allocation, Retention, allocate
+from .system import FITTED, SAMPLE_BYTES, STREAM_BYTES, Constants, CoreKind, Floats, System, Widths
 from .workloads import Workload
 
-Numbers = npt.ArrayLike
+__all__ = [
+    "FITTED",
+    "Constants",
+    "CoreKind",
+    "Performance",
+    "Retention",
+    "System",
+    "Widths",
+    "compute_cycles",
+    "evaluate",
+]
 
-SAMPLE_BYTES = 1
-"""Bytes of one image sample: pictures have 8 bits a channel."""
-STREAM_BYTES = 2
-"""Bytes of one value of the residual stream, which PACT does not quantise: 16 bits assumed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Constants:
-    """The global constants of the model: fitted once to the 12 points of the paper's Fig. 6(c).
-
-    ``pact-hw study`` writes how the fit changes when each moves (fig6c_sensitivity.csv).
-    """
-
-    layer_start_cycles: float = 80.0
-    """Cycles per layer, besides fill and drain, to set up and synchronise the cores."""
-    tensor_memory_share: float = 0.67
-    """Share of on-chip memory that can hold retained weights and live activations; the rest is double
-    buffers, partial sums, copies at the cores' borders, and fragmentation."""
-
-
-FITTED = Constants()
-
-
-class System:
-    """Designs to evaluate: every parameter a number or an array; all are broadcast to (designs,).
-
-    Bandwidth may be infinite. ``edge_bits`` is the least precision of the first and the last layer (0: as
-    the others). Memory and bandwidth are decimal (1 MB = 1e6 bytes), as the paper's axis has them.
-    """
-
-    def __init__(
-        self,
-        *,
-        bits: Numbers,
-        cores: Numbers,
-        bandwidth_bytes_per_s: Numbers,
-        memory_bytes: Numbers = 16e6,
-        edge_bits: Numbers = 8,
-        batch: Numbers = 1,
-        rows: Numbers = 8,
-        cols: Numbers = 64,
-        clock_hz: Numbers = 2e9,
-    ) -> None:
-        given = {name: value for name, value in locals().items() if name != "self"}
-        arrays = np.broadcast_arrays(*(np.atleast_1d(np.asarray(v, np.float64)) for v in given.values()))
-        for name, values in zip(given, arrays, strict=True):
-            low = 0 if name in ("memory_bytes", "edge_bits") else np.nextafter(0, 1)
-            if values.ndim != 1 or not (values >= low).all():
-                raise InputError(f"{name} must be positive, a number or a list of them, not {given[name]!r}")
-        (
-            self.bits,
-            self.cores,
-            self.bandwidth_bytes_per_s,
-            self.memory_bytes,
-            self.edge_bits,
-            self.batch,
-            self.rows,
-            self.cols,
-            self.clock_hz,
-        ) = (np.array(values) for values in arrays)
-
-    @property
-    def peak_macs_per_s(self) -> Floats:
-        """Peak multiply-accumulates a second at the chip's own precision, shape (designs,)."""
-        peak: Floats = self.cores * self.rows * self.cols * self.clock_hz
-        return peak
+BLOCK = 1024
+"""Designs that are evaluated at a time: what is only needed meanwhile stays small."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,40 +48,39 @@ class Performance:
     """Shape (designs,)."""
     utilisation: Floats
     """Useful MACs over peak MACs, shape (designs,)."""
+    image_bytes: Floats
+    """The image itself, bytes per image, shape (designs,)."""
+    batch: Floats
+    """Images in a batch, shape (designs,)."""
 
     @property
     def layer_s(self) -> Floats:
         """Seconds per layer: the longer of computation and transfer."""
         return np.maximum(self.compute_s, self.transfer_s)
 
+    @property
+    def traffic_bytes(self) -> dict[str, Floats]:
+        """Bytes per image over the pins by kind, each of shape (designs,)."""
+        kinds = {
+            "weights": self.allocation.streamed,
+            "activations": self.allocation.spilled,
+            "fetched again": self.allocation.reloaded,
+        }
+        per_image = {kind: values.sum(axis=1) / self.batch for kind, values in kinds.items()}
+        return {"image": self.image_bytes, **per_image}
 
-def layer_bits(workload: Workload, system: System) -> Floats:
-    """Precision per design and layer: ``edge_bits`` is a floor for the first and the last one."""
-    bits = np.repeat(system.bits[:, None], len(workload.layers), axis=1)
-    for edge in (0, -1):
-        bits[:, edge] = np.maximum(system.bits, system.edge_bits)
-    return bits
+    @property
+    def bytes_per_image(self) -> Floats:
+        """All of them."""
+        total: Floats = sum(self.traffic_bytes.values(), np.zeros_like(self.batch))
+        return total
 
 
-def compute_cycles(workload: Workload, system: System, constants: Constants = FITTED) -> Floats:
+def compute_cycles(
+    workload: Workload, system: System, constants: Constants = FITTED, *, widths: Widths | None = None
+) -> Floats:
     """Cycles per layer and batch if no transfer were ever waited for, shape (designs, layers)."""
-    layers = workload.columns
-    rows, cols = system.rows[:, None], system.cols[:, None]
-    equivalent = system.cores[:, None] * system.bits[:, None] / layer_bits(workload, system)
-    cores = np.maximum(1.0, np.floor(equivalent))
-    slowdown = np.maximum(1.0, 1.0 / equivalent)  # one narrow core makes a wide product in several passes
-    pixels = layers["out_pixels"] * system.batch[:, None]
-    channel_tiles = np.ceil(layers["out_channels"] / cols)
-    beats = np.full(cores.shape, np.inf)
-    for channel_cores in range(1, int(min(cores.max(), channel_tiles.max())) + 1):
-        pixel_cores = np.floor(cores / channel_cores)
-        split = np.ceil(channel_tiles / channel_cores) * np.maximum(
-            np.ceil(pixels / np.maximum(1.0, pixel_cores)), rows
-        )
-        beats = np.where(pixel_cores >= 1, np.minimum(beats, split), beats)
-    passes = layers["kernel"] ** 2 * np.ceil(layers["in_channels"] / rows)
-    result: Floats = passes * beats * slowdown + rows + cols + constants.layer_start_cycles
-    return result
+    return compute(workload, system, widths or Widths.of(workload, system), constants).cycles
 
 
 def evaluate(
@@ -152,24 +89,57 @@ def evaluate(
     *,
     retention: Retention = Retention.EXPOSED_FIRST,
     constants: Constants = FITTED,
+    act_bits: Any = None,
+    weight_bits: Any = None,
 ) -> Performance:
-    """Time, traffic and images per second of ``workload`` on every design of ``system``."""
+    """Time, traffic and images per second of ``workload`` on every design of ``system``.
+
+    Args:
+        workload: the network.
+        system: the designs.
+        retention: what may stay on the chip.
+        constants: of the model.
+        act_bits: widths per layer, of shape (layers,) or (designs, layers), instead of the system's own
+            with its edges.
+        weight_bits: the same of the weights.
+
+    Raises:
+        InputError: given widths do not fit the network.
+    """
+    widths = Widths.of(workload, system, act=act_bits, weight=weight_bits)
+    blocks = []
+    for start in range(0, len(system), BLOCK):
+        chosen = slice(start, start + BLOCK)
+        blocks.append(_evaluate(workload, system.part(chosen), widths.part(chosen), retention, constants))
+    return blocks[0] if len(blocks) == 1 else _joined(blocks)
+
+
+def _joined(blocks: list[Any]) -> Any:
+    """Dataclasses of arrays as one."""
+    members = {}
+    for field in fields(blocks[0]):
+        values = [getattr(block, field.name) for block in blocks]
+        members[field.name] = np.concatenate(values) if isinstance(values[0], np.ndarray) else _joined(values)
+    return type(blocks[0])(**members)
+
+
+def _evaluate(
+    workload: Workload, system: System, widths: Widths, retention: Retention, constants: Constants
+) -> Performance:
     layers = workload.columns
-    batch = system.batch[:, None]
     bandwidth = system.bandwidth_bytes_per_s[:, None]
-    compute_s = compute_cycles(workload, system, constants) / system.clock_hz[:, None]
-    weights = layers["weights"] * layer_bits(workload, system) / 8
-    live = batch * (
-        layers["act_elements"] * system.bits[:, None] / 8 + layers["stream_elements"] * STREAM_BYTES
-    )
+    work = compute(workload, system, widths, constants)
+    compute_s = work.cycles / system.clock_hz[:, None]
+    values = layers["act_elements"] * widths.stored / 8
     allocation = allocate(
         capacity=constants.tensor_memory_share * system.memory_bytes[:, None],
-        live=live,
-        weights=weights,
+        live=system.batch[:, None] * (values + layers["stream_elements"] * STREAM_BYTES),
+        weights=layers["weights"] * widths.weight / 8,
         hidden=compute_s * bandwidth,
         retention=retention,
+        border=layers["halo_elements"] * widths.stored / 8,
     )
-    transfer_s = (allocation.streamed + allocation.spilled) / bandwidth
+    transfer_s = allocation.moved / bandwidth
     load_s = system.batch * workload.image_elements * SAMPLE_BYTES / system.bandwidth_bytes_per_s
     total_s = np.maximum(compute_s, transfer_s).sum(axis=1) + load_s
     images_per_s = system.batch / total_s
@@ -180,4 +150,6 @@ def evaluate(
         load_s=load_s,
         images_per_s=images_per_s,
         utilisation=images_per_s * workload.macs / system.peak_macs_per_s,
+        image_bytes=np.full(len(system), float(workload.image_elements * SAMPLE_BYTES)),
+        batch=system.batch,
     )

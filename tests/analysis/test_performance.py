@@ -92,7 +92,9 @@ def test_no_other_choice_of_retained_weights_is_faster(system, seed):
     weights = result.allocation.retained + result.allocation.streamed
     other = np.random.default_rng(seed).uniform(size=weights.shape) ** 4 * weights
     other = np.minimum(weights, other * budget / other.sum())
-    moved = (weights - other + result.allocation.spilled) / system["bandwidth_bytes_per_s"]
+    moved = (weights - other + result.allocation.spilled + result.allocation.reloaded) / system[
+        "bandwidth_bytes_per_s"
+    ]
     assert np.maximum(result.compute_s, moved).sum() >= result.layer_s.sum() * (1 - 1e-9)
 
 
@@ -180,6 +182,33 @@ def test_activations_that_do_not_fit_are_written_and_read_back():
     )
     assert allocation.spilled.tolist() == [[0.0, 60.0]]
     assert allocation.retained.tolist() == [[0.0, 0.0]]
+
+
+def test_nothing_crosses_more_often_than_once_in_and_once_out():
+    arrays = {"live": np.array([[80.0]]), "weights": np.array([[1.0]]), "hidden": np.zeros((1, 1))}
+    for retention, capacity in ((Retention.EXPOSED_FIRST, 1.0), (Retention.NOTHING, 200.0)):
+        allocation = allocate(capacity=np.array([[capacity]]), retention=retention, **arrays)
+        assert allocation.spilled.tolist() == [[80.0]]
+
+
+@pytest.mark.parametrize(
+    ("weights", "border", "reloaded"),
+    [
+        (10.0, 3.0, 0.0),  # the weights fit into their half: the image passes once
+        (50.0, 3.0, 30.0),  # three blocks of weights: the 15 bytes that spilled come twice more
+        (24.0, 0.5, 13.5),  # three more stripes of 20: the 4 bytes that do not fit, and the border, each time
+    ],
+)
+def test_what_does_not_fit_is_fetched_again_in_the_cheaper_order(weights, border, reloaded):
+    allocation = allocate(
+        capacity=np.array([[40.0]]),
+        live=np.array([[55.0 if weights != 24.0 else 80.0]]),
+        weights=np.array([[weights]]),
+        hidden=np.zeros((1, 1)),
+        retention=Retention.EXPOSED_FIRST,
+        border=border,
+    )
+    assert allocation.reloaded.tolist() == [[reloaded]]
 
 
 def test_exposed_weights_are_retained_first():

@@ -1,27 +1,70 @@
-"""The layers of ResNet-50 against what is published about it."""
+"""The layers of the networks against what is published about them."""
 
 import numpy as np
 import pytest
 
-from analysis.workloads import Layer, StridePlace, resnet50
-
-
-def test_parameters():
-    # torchvision's ResNet-50 has 25,557,032 parameters, of which 53,120 belong to batch normalisation
-    # and 1,000 are the last layer's biases.
-    assert resnet50().weights == 25_557_032 - 53_120 - 1_000
-    assert resnet50(StridePlace.MIDDLE_3X3).weights == resnet50().weights
+from analysis.workloads import (
+    NETWORKS,
+    Layer,
+    Operand,
+    StridePlace,
+    alexnet,
+    bert_base,
+    mobilenet_v2,
+    network,
+    resnet18,
+    resnet50,
+)
+from pact_hw.errors import InputError
 
 
 @pytest.mark.parametrize(
-    ("place", "gmac"),
+    ("name", "weights"),
     [
-        (StridePlace.FIRST_1X1, 3.86),  # He et al., 2015, table 1: 3.8e9 (rounded down)
-        (StridePlace.MIDDLE_3X3, 4.09),  # torchvision's documentation: 4.09 GFLOPS
+        # torchvision's parameters, less those of batch normalisation and the last layer's biases.
+        ("resnet18", 11_689_512 - 9_600 - 1_000),
+        ("resnet50", 25_557_032 - 53_120 - 1_000),
+        ("resnet50-v1.5", 25_557_032 - 53_120 - 1_000),
+        ("mobilenet_v2", 3_504_872 - 34_112 - 1_000),
+        # Caffe's bvlc_alexnet, less its biases.
+        ("alexnet", 60_965_224 - 10_568),
+        # 12 blocks of 4 projections and 2 linear layers.
+        ("bert_base", 12 * (4 * 768**2 + 2 * 768 * 3072)),
     ],
 )
-def test_multiply_accumulates(place, gmac):
-    assert resnet50(place).macs / 1e9 == pytest.approx(gmac, abs=0.005)
+def test_parameters(name, weights):
+    assert network(name).weights == weights
+
+
+@pytest.mark.parametrize(
+    ("name", "gmac"),
+    [
+        ("resnet50", 3.86),  # He et al., 2015, table 1: 3.8e9 (rounded down)
+        ("resnet50-v1.5", 4.09),  # torchvision's documentation: 4.09 GFLOPS
+        ("resnet18", 1.81),  # the same: 1.81
+        ("mobilenet_v2", 0.30),  # the same: 0.3; Sandler et al., table 4: 300M
+        ("alexnet", 0.724),  # 5 convolutions 666M and 3 linear layers 58.6M (Sze et al., 2017, table II)
+    ],
+)
+def test_multiply_accumulates(name, gmac):
+    assert network(name).macs / 1e9 == pytest.approx(gmac, abs=0.005)
+
+
+def test_attention_by_hand():
+    layers = {layer.name: layer for layer in bert_base(tokens=64).layers}
+    scores, context = layers["block1_scores"], layers["block1_context"]
+    # Every head: 64 x 64 by 64 x tokens, and 64 x tokens by tokens x 64.
+    assert scores.macs == context.macs == 12 * 64 * 64 * 64
+    assert scores.weights == 0
+    assert scores.operand is Operand.ACTIVATIONS
+    assert layers["block12_ffn1"].macs == 64 * 768 * 3072
+
+
+def test_depthwise_layers_reduce_over_their_own_channel():
+    depthwise = [layer for layer in mobilenet_v2().layers if layer.name.endswith("_dw")]
+    assert len(depthwise) == 17
+    assert {layer.reduction for layer in depthwise} == {9}
+    assert all(layer.weights == 9 * layer.out_channels for layer in depthwise)
 
 
 def test_layers_that_everybody_knows():
@@ -32,6 +75,9 @@ def test_layers_that_everybody_knows():
     assert layers["conv5_3_3x3"].out_pixels == 49
     assert layers["fc"].weights == 2048 * 1000
     assert sum("proj" in name for name in layers) == 4
+    assert len(resnet18().layers) == 21
+    assert len(mobilenet_v2().layers) == 53
+    assert [layer.macs for layer in alexnet().layers[:2]] == [105_415_200, 223_948_800]
 
 
 def test_every_3x3_of_the_published_form_takes_the_same_work():
@@ -40,11 +86,20 @@ def test_every_3x3_of_the_published_form_takes_the_same_work():
     assert work == {115_605_504}
 
 
-def test_columns_are_the_layers():
-    workload = resnet50()
-    for name, column in workload.columns.items():
-        assert column.tolist() == [getattr(layer, name) for layer in workload.layers]
-        assert column.dtype == np.int64
+@pytest.mark.parametrize("name", NETWORKS)
+def test_columns_are_the_layers(name):
+    workload = network(name)
+    for column, values in workload.columns.items():
+        assert values.tolist() == [getattr(layer, column) for layer in workload.layers]
+        assert values.dtype == np.int64
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_layer_holds_its_own_output_and_a_kernel_needs_a_width(name):
+    for layer in network(name).layers:
+        assert layer.act_elements + layer.stream_elements >= layer.out_pixels * layer.out_channels
+        assert layer.in_channels % layer.groups == layer.out_channels % layer.groups == 0
+        assert layer.kernel == 1 or layer.in_width > 1
 
 
 def test_layer_that_reads_and_writes_the_residual_stream_holds_all_of_it():
@@ -53,6 +108,18 @@ def test_layer_that_reads_and_writes_the_residual_stream_holds_all_of_it():
     assert layer.stream_elements == 56 * 56 * 256
 
 
+def test_border_of_a_stripe():
+    layers = {layer.name: layer for layer in resnet50(StridePlace.MIDDLE_3X3).layers}
+    assert layers["conv2_1_3x3"].halo_elements == 2 * 56 * 64
+    assert layers["conv3_1_3x3"].halo_elements == 1 * 56 * 128  # every other row is a first one
+    assert layers["conv2_1_1x1a"].halo_elements == 0
+
+
 def test_layer_counts():
     layer = Layer(name="l", in_channels=3, out_channels=5, kernel=2, stride=1, out_pixels=7, act_elements=1)
-    assert (layer.weights, layer.macs) == (60, 420)
+    assert (layer.weights, layer.macs, layer.reduction) == (60, 420, 12)
+
+
+def test_an_unknown_network_is_refused():
+    with pytest.raises(InputError, match=r"^network must be one of resnet18, .*, not 'vgg'$"):
+        network("vgg")
