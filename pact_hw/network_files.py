@@ -16,7 +16,18 @@ import numpy.typing as npt
 
 from .errors import InputError
 from .files import atomic_path, read, read_json, write_json
-from .spec import LayerKind, LayerSpec, NetworkSpec, RequantiserSpec, seal, signed_bits, unseal
+from .golden.offset import offset_add
+from .spec import (
+    LayerKind,
+    LayerSpec,
+    NetworkSpec,
+    RequantiserKind,
+    RequantiserSpec,
+    seal,
+    signed_bits,
+    unseal,
+)
+from .spec.network import INPUT
 
 NETWORK = "network.json"
 WEIGHTS = "weights.npz"
@@ -24,40 +35,74 @@ WEIGHTS = "weights.npz"
 Arrays = dict[str, npt.NDArray[np.int64]]
 
 
-def expected_tensors(layer: LayerSpec) -> dict[str, tuple[tuple[int, ...], int, int]]:
-    """Shape, lowest and highest value of each of ``layer``'s tensors, by full name."""
+Expected = dict[str, tuple[tuple[int, ...], int, int]]
+"""Shape, lowest and highest value of each tensor, by full name."""
+
+_MULT = (-(1 << 47), (1 << 47) - 1)  # the ranges are those of the widest RequantiserSpec
+_ADD = (-(1 << 61), (1 << 61) - 1)
+
+
+def expected_tensors(layer: LayerSpec) -> Expected:
+    """What ``layer`` needs."""
     n, k = layer.out_channels, layer.kernel
-    weight: tuple[int, ...] = (
-        (n, layer.in_channels, k, k) if layer.kind is LayerKind.CONV else (n, layer.in_channels)
-    )
-    tensors: dict[str, tuple[tuple[int, ...], int, int]] = {"weight": (weight, 0, layer.weight.levels)}
-    if layer.out is not None:  # the ranges are those of the widest RequantiserSpec
-        tensors["mult"] = ((n,), -(1 << 47), (1 << 47) - 1)
-        tensors["add"] = ((n,), -(1 << 61), (1 << 61) - 1)
-        tensors["shift"] = ((n,), 0, 60)
-        if layer.residual is not None:
-            tensors["residual_mult"] = tensors["mult"]
+    tensors: Expected = {}
+    if layer.weight is not None:
+        per_group = layer.in_channels // layer.groups
+        shape = (n, per_group, k, k) if layer.kind is LayerKind.CONV else (n, per_group)
+        tensors["weight"] = (shape, 0, layer.weight.levels)
+    if layer.bias_shift is not None:
+        tensors["add"] = ((n,), *_ADD)
+    if layer.requantised and layer.out is not None:
+        if layer.requantiser is RequantiserKind.THRESHOLD:
+            rows = 1 if layer.residual_act is None else layer.residual_act.max - layer.residual_act.min + 1
+            tensors["thresholds"] = ((n, rows, layer.out.max - layer.out.min), *_ADD)
+            tensors["sign"] = ((n,), -1, 1)
+        else:
+            tensors |= {"mult": ((n,), *_MULT), "add": ((n,), *_ADD), "shift": ((n,), 0, 60)}
+            if layer.residual is not None:
+                tensors["residual_mult"] = tensors["mult"]
     return {f"{layer.name}.{name}": value for name, value in tensors.items()}
 
 
+def _all_expected(network: NetworkSpec) -> Expected:
+    expected = {name: e for layer in network.layers for name, e in expected_tensors(layer).items()}
+    if network.pixel_bits is not None:
+        table = (network.input_channels, 1 << network.pixel_bits)
+        expected[f"{INPUT}.levels"] = (table, network.input_act.min, network.input_act.max)
+    return expected
+
+
 def required_requantiser(network: NetworkSpec, tensors: Arrays) -> RequantiserSpec:
-    """The narrowest requantiser that holds every layer's constants and levels."""
+    """The narrowest requantiser that holds every layer's constants and levels.
+
+    Signed levels are taken in offset binary, as unsigned hardware has them (``golden.offset``).
+    """
+    layers = [
+        layer
+        for layer in network.layers
+        if layer.requantised and layer.requantiser is RequantiserKind.MULTIPLY_SHIFT
+    ]
 
     def values(*names: str) -> list[int]:
         """The lowest and the highest of the tensors of these kinds, and 0."""
-        found = [tensor for name, tensor in tensors.items() if name.rpartition(".")[2] in names]
-        return [0, *(int(bound) for tensor in found for bound in (tensor.min(), tensor.max()))]
+        named = [f"{layer.name}.{name}" for layer in layers for name in names]
+        found = [tensors[name] for name in named if name in tensors]
+        return _bounds(found)
 
-    def bits(*names: str) -> int:
-        return max(2, signed_bits(min(values(*names)), max(values(*names))))
+    def bits(bounds: list[int]) -> int:
+        return max(2, signed_bits(min(bounds), max(bounds)))
 
     return RequantiserSpec(
-        mult_bits=bits("mult", "residual_mult"),
-        add_bits=bits("add"),
+        mult_bits=bits(values("mult", "residual_mult")),
+        add_bits=bits(_bounds([offset_add(layer, tensors) for layer in layers])),
         max_shift=max(values("shift")),
-        level_bits=max((x.out.bits for x in network.layers if x.out), default=1),
-        residual_bits=max((x.residual_act.bits for x in network.layers if x.residual_act), default=1),
+        level_bits=max((x.out.bits for x in layers if x.out), default=1),
+        residual_bits=max((x.residual_act.bits for x in layers if x.residual_act), default=1),
     )
+
+
+def _bounds(found: list[npt.NDArray[np.int64]]) -> list[int]:
+    return [0, *(int(bound) for tensor in found for bound in (tensor.min(), tensor.max()))]
 
 
 def _digest(tensor: npt.NDArray[np.int64]) -> str:
@@ -67,7 +112,7 @@ def _digest(tensor: npt.NDArray[np.int64]) -> str:
 
 def _check(network: NetworkSpec, tensors: Arrays, where: str) -> None:
     """Refuse tensors that are not exactly what ``network`` needs."""
-    expected = {name: e for layer in network.layers for name, e in expected_tensors(layer).items()}
+    expected = _all_expected(network)
     if difference := tensors.keys() ^ expected.keys():
         raise InputError(f"{where}: tensor {min(difference)!r} is missing or does not belong to the network")
     for name, (shape, low, high) in expected.items():
@@ -92,7 +137,7 @@ def save_network(folder: Path, network: NetworkSpec, tensors: Arrays) -> None:
 
 
 def _read_tensors(path: Path, network: NetworkSpec) -> Arrays:
-    expected = {name: e for layer in network.layers for name, e in expected_tensors(layer).items()}
+    expected = _all_expected(network)
     with zipfile.ZipFile(path) as archive:  # nothing larger than expected is unpacked
         for member in archive.infolist():
             shape = expected.get(member.filename.removesuffix(".npy"), ((0,), 0, 0))[0]

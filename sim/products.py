@@ -42,6 +42,10 @@ class Scale:
             "residual_mult": self.residual_mult,
         }
 
+    def channels(self, chosen: slice) -> Scale:
+        """The constants of some of the output channels."""
+        return Scale(**{name: values[chosen] for name, values in self.columns.items()}, limit=self.limit)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MatrixProduct:

@@ -116,6 +116,7 @@ def _array(layer: LayerSpec, requantiser: RequantiserSpec) -> HardwareSpec:
     """The array of the demo's shape on which ``layer`` runs."""
     from ..spec import HardwareSpec
 
+    assert layer.weight is not None
     return HardwareSpec(
         act=layer.act,
         weight=layer.weight,

@@ -29,6 +29,7 @@ def compare_levels(
     a tie between two classes, which floating point breaks at random, is the same tie on both sides.
     """
     last = spec.layers[-1]
+    assert last.weight is not None
     logit_value = float(level_value(network, last.source)) / last.weight.levels
     logit_mismatches = 0
     layers = {layer.name: {"levels_compared": 0, "level_mismatches": 0} for layer in spec.layers if layer.out}

@@ -36,6 +36,7 @@ def _requantiser(
 ) -> tuple[Constants, dict[str, Any]]:
     """The proved constants of one layer, and what their proof needed."""
     assert spec.out is not None
+    assert spec.weight is not None
     affines = fold(
         network.layer(spec.name),
         out_value=level_value(network, spec.name),

@@ -5,15 +5,25 @@ value quoted; everything can be written as canonical JSON and has a SHA-256 dige
 """
 
 from .canonical import SCHEMA_VERSION, canonical_json, digest, seal, unseal
-from .formats import MAX_BITS, ActFormat, WeightEncoding, WeightFormat, accumulator_range, signed_bits
+from .formats import (
+    MAX_BITS,
+    ActEncoding,
+    ActFormat,
+    WeightEncoding,
+    WeightFormat,
+    accumulator_range,
+    signed_bits,
+)
 from .hardware import Dataflow, HardwareSpec, MacKind
-from .network import LayerKind, LayerSpec, NetworkSpec
+from .layer import LayerKind, LayerSpec
+from .network import NetworkSpec
 from .requantiser import RequantiserKind, RequantiserSpec
 from .schedule import MatrixSchedule, schedule
 
 __all__ = [
     "MAX_BITS",
     "SCHEMA_VERSION",
+    "ActEncoding",
     "ActFormat",
     "Dataflow",
     "HardwareSpec",

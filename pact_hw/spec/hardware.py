@@ -58,6 +58,11 @@ class HardwareSpec:
         check_int("max_reduction", self.max_reduction, 1, 1 << 20)
         if not _NAME.fullmatch(self.name):
             raise InputError(f"name must be a Verilog identifier ({_NAME.pattern}), not {self.name!r}")
+        if not self.act.unsigned:
+            raise InputError(
+                f"an array's activations are unsigned, not {self.act.encoding.value}: "
+                "signed levels run on it in offset binary (pact_hw.golden.offset)"
+            )
         if self.requantiser and self.dataflow is not Dataflow.OUTPUT_STATIONARY:
             raise InputError(
                 "a requantiser needs the output-stationary dataflow: the sums that leave a "

@@ -13,7 +13,9 @@ class RequantiserKind(enum.Enum):
     """How the staircase accumulator -> level is realised in hardware."""
 
     MULTIPLY_SHIFT = "multiply-shift"
-    """``clip((acc * mult + residual * residual_mult + add) >> shift, 0, limit)``."""
+    """``clip((acc * mult + residual * residual_mult + add) >> shift, lowest, highest level)``."""
+    THRESHOLD = "threshold"
+    """The lowest level plus the number of thresholds that the accumulator (times a sign) reaches."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,8 @@ class RequantiserSpec:
         check_int("residual_bits", self.residual_bits, 1, MAX_BITS)
         if not isinstance(self.kind, RequantiserKind):
             raise InputError(f"requantiser kind must be a RequantiserKind, not {self.kind!r}")
+        if self.kind is not RequantiserKind.MULTIPLY_SHIFT:
+            raise InputError(f"a requantiser in hardware multiplies and shifts, not {self.kind.value}")
 
     @property
     def shift_bits(self) -> int:

@@ -68,10 +68,10 @@ def test_shapes():
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        ((SECOND,), "layer 'second' reads 'first', which does not give ActFormat(bits=4)"),
+        ((SECOND,), "layer 'second' reads 'first', which does not give unsigned 4 bits"),
         (
             (FIRST, replace(SECOND, act=A8)),
-            "layer 'second' reads 'first', which does not give ActFormat(bits=8)",
+            "layer 'second' reads 'first', which does not give unsigned 8 bits",
         ),
         ((FIRST, replace(SECOND, residual="input")), "layer 'second' reads 'input', which does not give"),
         ((FIRST, replace(SECOND, name="first")), "layer name 'first' is used twice"),
