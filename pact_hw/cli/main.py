@@ -16,6 +16,7 @@ from .. import __version__
 from ..errors import InputError, ToolError
 from .commands import COMMANDS
 from .demo import demo
+from .explore import explore
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -24,7 +25,7 @@ def cli() -> None:
     """From a PyTorch network with PACT activations to Verilog that computes exactly the same numbers."""
 
 
-for _command in (*COMMANDS, demo):
+for _command in (*COMMANDS, explore, demo):
     cli.add_command(_command)
 
 

@@ -1,67 +1,20 @@
-"""What a command prints: tables for people, one JSON object for programs, progress on standard error."""
+"""What a command prints: tables for people, one JSON object for programs."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as RichBars
 from rich.table import Table
 
-from ..progress import Advance, Progress
+from .progress import TerminalProgress
 
 MOST_PROBLEMS = 5
 FILE_WIDTH = 120
-
-
-class TerminalProgress(Progress):
-    """Bars and spinners on a terminal; elsewhere a line when a step begins and one when it ends."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._bars: RichBars | None = None
-
-    @contextmanager
-    def task(self, description: str, total: int | None = None) -> Iterator[Advance]:
-        """See ``Progress.task``; steps may nest."""
-        if not self._console.is_terminal:
-            yield from self._lines(description)
-        elif self._bars is not None:
-            yield from self._bar(self._bars, description, total)
-        else:
-            columns = (
-                SpinnerColumn(),
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-            )
-            with RichBars(*columns, console=self._console) as bars:
-                self._bars = bars
-                try:
-                    yield from self._bar(bars, description, total)
-                finally:
-                    self._bars = None
-
-    def _lines(self, description: str) -> Iterator[Advance]:
-        start = time.monotonic()
-        click.echo(f"{description} ...", err=True)
-        yield lambda _done: None
-        click.echo(f"{description}: {time.monotonic() - start:.1f} s", err=True)
-
-    @staticmethod
-    def _bar(bars: RichBars, description: str, total: int | None) -> Iterator[Advance]:
-        task = bars.add_task(description, total=total)
-        yield lambda done: bars.advance(task, done)
-        # A spinner has no total of its own: it ends as 1 of 1.
-        bars.update(task, total=total or 1, completed=total or 1)
 
 
 class Output:

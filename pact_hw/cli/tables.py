@@ -82,6 +82,34 @@ def study_table(result: Mapping[str, Any]) -> Table:
     return grid("ResNet-50, images/s (Fig. 6c)", ("bandwidth", "bits", "paper", "model", "error"), rows)
 
 
+def front_table(result: Mapping[str, Any], most: int) -> Table:
+    """The first ``most`` designs of an exploration's front: what varies, and the objectives."""
+    varied = [name for name, values in result["axes"].items() if len(values) > 1]
+    names = list(dict.fromkeys(["point", *varied, *result["objectives"]]))
+    shown = result["front"][:most]
+    rows = [[_number(design[name]) for name in names] for design in shown]
+    title = "Pareto front" if len(shown) == len(result["front"]) else f"Pareto front, the first {most}"
+    return grid(title, names, rows)
+
+
+def refined_table(refined: Sequence[Mapping[str, Any]]) -> Table:
+    """Arrays of the front as they were measured, beside what the models said."""
+    head = ("array", "area model (GE)", "synthesised", "error", "cycles", "predicted", "values", "wrong")
+    names = ("model_area_ge", "measured_area_ge", "area_error", "cycles", "predicted_cycles")
+    rows = [
+        [row["design"], *(_number(row[name]) for name in (*names, "values_compared", "mismatches"))]
+        for row in refined
+    ]
+    return grid("Arrays of the front, measured", head, rows)
+
+
+def _number(value: object) -> str:
+    """``value`` with five digits; what is not known as a dash."""
+    if value is None:
+        return "-"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
 def files_table(files: Sequence[str]) -> Table:
     """The files that were written."""
     return facts("Files", dict.fromkeys(files, ""))

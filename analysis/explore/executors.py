@@ -1,0 +1,148 @@
+"""Who evaluates: this process, processes of this machine, or a dask.distributed cluster.
+
+Each gives a task's result once, in any order, and holds a bounded number of them at a time. When a
+worker dies, its unfinished tasks are given to another.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from itertools import islice
+from typing import Protocol
+
+from pact_hw.errors import InputError, ToolError
+
+from .extras import extra
+from .tasks import Result, Task, work
+
+MOST_DEATHS = 5
+"""Times in a row that workers may die without a single result."""
+
+
+class Executor(Protocol):
+    """Evaluates tasks."""
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
+        """Every task with its result, once each, in any order."""
+        ...
+
+
+class Here:
+    """This process, one task after the other."""
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
+        """See ``Executor``."""
+        for task in tasks:
+            yield task, work(task)
+
+
+def _end_with_parent() -> None:
+    """In a worker process: leave when the parent is gone, also if it was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+class Processes:
+    """``workers`` processes of this machine."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
+        """See ``Executor``.
+
+        Raises:
+            ToolError: workers die again and again.
+        """
+        waiting = iter(tasks)
+        lost: list[Task] = []
+        deaths = 0
+        while deaths < MOST_DEATHS:
+            pool = ProcessPoolExecutor(
+                self._workers,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_end_with_parent,
+            )
+            running: dict[Future[Result], Task] = {}
+            try:
+                while True:
+                    while len(running) < 2 * self._workers and (task := _next(lost, waiting)):
+                        running[_submit(pool, task, lost)] = task
+                    if not running:
+                        return
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        result = future.result()
+                        deaths = 0
+                        yield running.pop(future), result
+            except BrokenProcessPool:
+                deaths += 1
+                lost += running.values()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+        raise ToolError(f"worker processes died {deaths} times in a row: out of memory? try fewer --workers")
+
+
+def _submit(pool: ProcessPoolExecutor, task: Task, lost: list[Task]) -> Future[Result]:
+    try:
+        return pool.submit(work, task)
+    except BrokenProcessPool:
+        lost.append(task)
+        raise
+
+
+def _next(lost: list[Task], waiting: Iterator[Task]) -> Task | None:
+    return lost.pop() if lost else next(waiting, None)
+
+
+class Cluster:
+    """The workers of the dask.distributed scheduler at ``address`` (such as tcp://host:8786)."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
+        """See ``Executor``.
+
+        Raises:
+            InputError: there is no scheduler.
+            ToolError: a task killed every worker that tried it.
+        """
+        distributed = extra("distributed")
+        try:
+            client = distributed.Client(self._address, timeout="10s", set_as_default=False)
+        except (OSError, ValueError, ImportError) as error:
+            raise InputError(f"--scheduler {self._address}: no dask scheduler answers: {error}") from None
+        with closing(client):
+            waiting = iter(tasks)
+            by_key: dict[str, Task] = {}
+
+            def submit(number: int) -> Iterator[object]:
+                for task in islice(waiting, number):
+                    by_key[task.key] = task
+                    yield client.submit(work, task, key=f"pact-hw-{task.key}", pure=False, retries=2)
+
+            # Workers may come and go: the window is for the most that are likely, and bounds our memory.
+            window = 4 + 2 * sum(client.nthreads().values())
+            completed = distributed.as_completed(list(submit(window)), with_results=False)
+            for future in completed:
+                try:
+                    result = future.result()
+                except distributed.scheduler.KilledWorker as error:
+                    raise ToolError(f"--scheduler {self._address}: {error}") from None
+                task = by_key.pop(future.key.removeprefix("pact-hw-"))
+                future.release()
+                completed.update(list(submit(1)))
+                yield task, result

@@ -1,0 +1,188 @@
+"""One call of the models for arrays of designs: columns of parameters in, columns of metrics out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pact_hw.spec import ActFormat, Dataflow, HardwareSpec, MacKind, WeightEncoding, WeightFormat
+
+from ..area import array_area
+from ..performance import CoreKind, System, evaluate
+from ..system import Floats
+from ..workloads import network as workload_of
+
+Columns = Mapping[str, npt.NDArray[Any]]
+
+MAC_KINDS = (FIXED, COMPOSABLE) = (MacKind.FIXED.value, "composable")
+"""One pair of widths; or, weight stationary, the paper's: one product of 2n bits or two of n."""
+
+BLOCK = 512
+"""Designs in one call of the models: so few that the arrays (designs, layers) stay in the caches."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One number that the models tell of a design."""
+
+    name: str
+    meaning: str
+    maximise: bool
+    """Whether more is better, for people who do not say."""
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(name="images_per_s", meaning="images per second", maximise=True),
+        Metric(name="latency_ms", meaning="time for one batch (ms)", maximise=False),
+        Metric(name="utilisation", meaning="useful over peak MACs", maximise=True),
+        Metric(name="peak_tmac_per_s", meaning="peak MACs (10^12/s)", maximise=True),
+        Metric(name="traffic_mb_per_image", meaning="bytes over the pins (MB/image)", maximise=False),
+        Metric(name="retained_mb", meaning="weights kept on the chip (MB)", maximise=True),
+        Metric(name="area_ge", meaning="area of all MAC arrays (NAND2 equivalents)", maximise=False),
+        Metric(name="images_per_s_per_mge", meaning="images/s per 10^6 NAND2 equivalents", maximise=True),
+    )
+}
+
+
+ARRAY = ("dataflow", "mac_kind", "act_bits", "weight_bits", "rows", "cols", "lanes")
+"""The parameters that say what array a core has."""
+
+
+def hardware(design: Mapping[str, Any], *, name: str = "mac_array") -> HardwareSpec:
+    """The array of one core of ``design`` (PACT's unsigned activations, DoReFa's odd weights).
+
+    Raises:
+        NotImplementedError: it cannot be generated.
+    """
+    if design["mac_kind"] != FIXED:
+        raise NotImplementedError(f"no {design['mac_kind']} arrays yet")
+    return HardwareSpec(
+        act=ActFormat(bits=int(design["act_bits"])),
+        weight=WeightFormat(bits=int(design["weight_bits"]), encoding=WeightEncoding.ODD),
+        rows=int(design["rows"]),
+        cols=int(design["cols"]),
+        lanes=int(design["lanes"]),
+        dataflow=Dataflow(design["dataflow"]),
+        name=name,
+    )
+
+
+@lru_cache(maxsize=65536)
+def _area_ge(*array: str | int) -> float:
+    """Area of one array; NaN where there is no model of it."""
+    try:
+        return array_area(hardware(dict(zip(ARRAY, array, strict=True)))).total_ge
+    except NotImplementedError:
+        return float("nan")
+
+
+def _areas(columns: Columns) -> Floats:
+    one_core = [_area_ge(*array) for array in zip(*(columns[name].tolist() for name in ARRAY), strict=True)]
+    total: Floats = columns["cores"] * np.array(one_core, np.float64)
+    return total
+
+
+def _core(dataflow: str, mac_kind: str) -> CoreKind | None:
+    """The kind of core that the performance model knows of; None: it does not."""
+    if mac_kind == COMPOSABLE:
+        return CoreKind.PACT if dataflow == Dataflow.WEIGHT_STATIONARY.value else None
+    return CoreKind(dataflow)
+
+
+def _system(columns: Columns, core: CoreKind) -> System:
+    """The designs as the performance model takes them."""
+    pact = core is CoreKind.PACT  # its rows are reduction terms, each with one multiplier
+    return System(
+        bits=np.maximum(columns["act_bits"], columns["weight_bits"]),
+        act_bits=columns["act_bits"],
+        weight_bits=columns["weight_bits"],
+        cores=columns["cores"],
+        bandwidth_bytes_per_s=columns["bandwidth_gb_per_s"] * 1e9,
+        memory_bytes=columns["memory_mb"] * 1e6,
+        edge_bits=columns["edge_bits"],
+        batch=columns["batch"],
+        rows=columns["rows"] * (columns["lanes"] if pact else 1),
+        cols=columns["cols"],
+        lanes=1 if pact else columns["lanes"],
+        clock_hz=columns["clock_ghz"] * 1e9,
+        core=core,
+    )
+
+
+_workload = lru_cache(maxsize=None)(workload_of)
+
+
+def _block(network: str, core: CoreKind, columns: Columns) -> dict[str, Floats]:
+    system = _system(columns, core)
+    found = evaluate(_workload(network), system)
+    area = _areas(columns)
+    return {
+        "images_per_s": found.images_per_s,
+        "latency_ms": 1e3 * system.batch / found.images_per_s,
+        "utilisation": found.utilisation,
+        "peak_tmac_per_s": system.peak_macs_per_s / 1e12,
+        "traffic_mb_per_image": sum(found.traffic_bytes.values()) / 1e6,
+        "retained_mb": found.allocation.retained.sum(axis=1) / 1e6,
+        "area_ge": area,
+        "images_per_s_per_mge": found.images_per_s / area * 1e6,
+    }
+
+
+def evaluate_columns(columns: Columns) -> dict[str, Floats]:
+    """Every metric of the designs whose parameters stand in ``columns`` (each of shape (designs,)).
+
+    A design's metrics do not depend on its neighbours. NaN: there is no model of it.
+    """
+    count = len(columns["network"])
+    metrics = {name: np.full(count, np.nan) for name in METRICS}
+    kinds = list(zip(*(columns[name].tolist() for name in ("network", "dataflow", "mac_kind")), strict=True))
+    for kind in dict.fromkeys(kinds):
+        if (core := _core(*kind[1:])) is None:
+            continue
+        chosen = np.flatnonzero([other == kind for other in kinds])
+        for start in range(0, len(chosen), BLOCK):
+            part = chosen[start : start + BLOCK]
+            block = _block(kind[0], core, {name: column[part] for name, column in columns.items()})
+            for name, values in block.items():
+                metrics[name][part] = values
+    return metrics
+
+
+_NOT_THE_MODELS = ("synthesis", "report", "figures", "plots", "study")
+"""What of ``analysis`` decides no metric's value."""
+_OWN = ("axes.py", "model.py", "space.py")
+
+
+@lru_cache(maxsize=1)
+def model_digest() -> str:
+    """SHA-256 of the source of what decides a metric's value or a design's number.
+
+    Results are kept under it: a changed model never continues another one's table.
+    """
+    root = Path(__file__).parents[1]
+    files = [path for path in root.rglob("*") if path.suffix in (".py", ".csv", ".toml")]
+    files = [
+        path
+        for path in files
+        if (path.name in _OWN if path.parent.name == "explore" else _decides(path.relative_to(root)))
+    ]
+    files += (root.parent / "pact_hw" / "spec").glob("*.py")
+    total = hashlib.sha256()
+    for path in sorted(files):
+        total.update(f"{path.relative_to(root.parent).as_posix()}\0".encode())
+        total.update(path.read_bytes())
+    return total.hexdigest()
+
+
+def _decides(path: Path) -> bool:
+    """Whether the file at ``path``, relative to ``analysis``, is part of the models."""
+    return not path.parts[0].removesuffix(".py").startswith(_NOT_THE_MODELS)
