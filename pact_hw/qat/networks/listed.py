@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError
-from ..spec import ActFormat, WeightFormat
-from ..spec.formats import check_int
-from ..spec.network import INPUT
-from .layers import QuantConv2d, QuantLinear
-from .pact import PACT
+from ...errors import InputError
+from ...spec import ActFormat, WeightFormat
+from ...spec.formats import check_int
+from ...spec.network import INPUT
+from ..layers import QuantConv2d, QuantLinear
+from ..pact import PACT
 
 
 @dataclass(frozen=True, kw_only=True)

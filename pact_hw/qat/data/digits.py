@@ -1,29 +1,17 @@
-"""Images as unsigned integer levels, with a held-out part. Needs numpy; loaders import lazily."""
+"""scikit-learn's handwritten digits, which come with the package."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-import numpy.typing as npt
+
+from .images import Images
 
 HELD_OUT = 0.2
 """The share of the images that training never sees."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Images:
-    """``levels`` (B x C x Y x X, uint8, 0..255) and ``labels`` (B, int64)."""
-
-    levels: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
 def digits(seed: int) -> tuple[Images, Images]:
-    """scikit-learn's 1,797 handwritten digits (8 x 8 pixels of 0..16), as training and held-out part.
+    """1,797 handwritten digits (8 x 8 pixels of 0..16), as training and held-out part.
 
     The split keeps the classes' shares and depends on ``seed`` only.
     """
@@ -40,7 +28,3 @@ def digits(seed: int) -> tuple[Images, Images]:
         Images(levels=train_levels, labels=train_labels),
         Images(levels=test_levels, labels=test_labels),
     )
-
-
-DATA = {"digits": digits}
-"""The loader of each network's images, by the network's name."""

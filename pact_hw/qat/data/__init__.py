@@ -1,0 +1,8 @@
+"""Data sets as ``Images``: unsigned 8-bit levels and labels. Needs numpy; loaders import lazily."""
+
+from .cifar10 import cifar10
+from .digits import digits
+from .images import Images, ImageSource
+from .sets import DATA, DATA_SETS, load
+
+__all__ = ["DATA", "DATA_SETS", "ImageSource", "Images", "cifar10", "digits", "load"]
