@@ -9,12 +9,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..spec import WeightEncoding
+from .weights import WeightQuantiser, largest
+
 
 def _steps(weight: Tensor, bits: int) -> Tensor:
     """``n (t / (2 max|t|) + 1/2)``: the code before rounding, 0..n."""
     t = torch.tanh(weight)
-    largest = t.abs().amax().clamp(min=torch.finfo(t.dtype).tiny)  # all weights 0: no division by 0
-    return ((1 << bits) - 1) * (t / (2 * largest) + 0.5)
+    return ((1 << bits) - 1) * (t / (2 * largest(t)) + 0.5)
 
 
 def dorefa_codes(weight: Tensor, bits: int) -> Tensor:
@@ -28,3 +30,22 @@ def dorefa(weight: Tensor, bits: int) -> Tensor:
     steps = _steps(weight, bits)
     q = steps + (steps.round() - steps).detach()  # exact: both differences are representable
     return 2 * q / ((1 << bits) - 1) - 1
+
+
+class DoReFa(WeightQuantiser):
+    """``dorefa`` of a layer's weights."""
+
+    def __init__(self, bits: int) -> None:
+        super().__init__(bits, WeightEncoding.ODD)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The quantised weights."""
+        return dorefa(weight, self.bits)
+
+    def levels(self, weight: Tensor) -> Tensor:
+        """The odd integers ``2 q - n``."""
+        return 2 * dorefa_codes(weight, self.bits) - self.format.levels
+
+    def scale(self, weight: Tensor) -> Tensor:
+        """``1 / n``."""
+        return weight.new_tensor(1 / self.format.levels)

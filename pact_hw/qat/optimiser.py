@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .pact import PACT
+from .pact import ActQuantiser
 
 ALPHA_MIN = 1e-3
 """A step never leaves a clip below this: at or below 0 the equations mean nothing."""
@@ -27,9 +27,10 @@ def with_alpha_group(
     in the paper, the weights' own where it is None); vectors (batch normalisation) without decay.
     After each step clips below ``ALPHA_MIN`` are set to it.
     """
-    alphas = [module.alpha for module in model.modules() if isinstance(module, PACT)]
+    quantisers = (module for module in model.modules() if isinstance(module, ActQuantiser))
+    alphas = [quantiser.alpha for quantiser in quantisers if quantiser.alpha.requires_grad]
     known = {id(alpha) for alpha in alphas}
-    others = [parameter for parameter in model.parameters() if id(parameter) not in known]
+    others = [p for p in model.parameters() if p.requires_grad and id(p) not in known]
     groups = [
         {"params": [p for p in others if p.ndim > 1], "weight_decay": weight_decay},
         {"params": alphas, "weight_decay": weight_decay if alpha_decay is None else alpha_decay},
