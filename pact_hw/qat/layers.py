@@ -24,7 +24,8 @@ class QuantConv2d(nn.Conv2d):
     @classmethod
     def of(cls, conv: nn.Conv2d, weight_quantiser: WeightQuantiser) -> QuantConv2d:
         """``conv`` with quantised weights; the parameters are its own."""
-        return _with_quantiser(cls, conv, weight_quantiser)
+        quantised: QuantConv2d = _with_quantiser(cls, conv, weight_quantiser)
+        return quantised
 
     @property
     def format(self) -> WeightFormat:
@@ -51,7 +52,8 @@ class QuantLinear(nn.Linear):
     @classmethod
     def of(cls, linear: nn.Linear, weight_quantiser: WeightQuantiser) -> QuantLinear:
         """``linear`` with quantised weights; the parameters are its own."""
-        return _with_quantiser(cls, linear, weight_quantiser)
+        quantised: QuantLinear = _with_quantiser(cls, linear, weight_quantiser)
+        return quantised
 
     @property
     def format(self) -> WeightFormat:
