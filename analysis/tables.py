@@ -15,11 +15,15 @@ Value = str | int | float | None
 Row = Mapping[str, Value]
 
 
+def packaged_text(name: str) -> list[dict[str, str]]:
+    """The rows of ``analysis/data/NAME``; lines that begin with ``#`` say where the numbers come from."""
+    lines = (resources.files("analysis") / "data" / name).read_text(encoding="utf-8").splitlines()
+    return list(csv.DictReader(line for line in lines if not line.startswith("#")))
+
+
 def packaged(name: str) -> list[dict[str, float]]:
-    """The rows of ``analysis/NAME``; lines that begin with ``#`` say where the numbers come from."""
-    lines = (resources.files("analysis") / name).read_text(encoding="utf-8").splitlines()
-    reader = csv.DictReader(line for line in lines if not line.startswith("#"))
-    return [{column: float(text) for column, text in row.items()} for row in reader]
+    """The same where every column is a number."""
+    return [{column: float(text) for column, text in row.items()} for row in packaged_text(name)]
 
 
 def finite(value: float) -> float | None:

@@ -183,13 +183,24 @@ def synth(folder: Path, liberty: tuple[Path, ...], as_json: bool) -> None:
 
 
 @command("study", example="study --out out/study")
-@out()
-def study(out: Path, as_json: bool) -> None:
+@click.option("--list", "list_only", is_flag=True, help="Name the figures, and draw none.")
+@click.option("--figure", "figures", multiple=True, help="Only this figure or table; repeat for several.")
+@click.option("--process", type=FILE, default=None, help="TOML file of your own technology, for the energy.")
+@click.option("--out", type=FOLDER, default=None, help="Folder for the results.  [required without --list]")
+def study(
+    list_only: bool, figures: tuple[str, ...], process: Path | None, out: Path | None, as_json: bool
+) -> None:
     """Draw area and performance against precision, the paper's points beside the model's."""
-    from analysis.study import run_study
+    from analysis.study import STUDIES, run_study
 
     output = Output(as_json=as_json)
-    result = run_study(out, progress=output.progress)
+    if list_only:
+        shown = {name: entry.shows for name, entry in STUDIES.items()}
+        output.finish({"figures": shown}, facts("Figures and tables", shown))
+        return
+    if out is None:
+        raise click.UsageError("Missing option '--out'.")
+    result = run_study(out, figures, process_file=process, progress=output.progress)
     output.finish(result, study_table(result), files_table(result["files"]))
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 BITS = 4
 ROWS = COLS = LANES = 8
+STUDY = ("fig6b", "fig6c", "superlinear", "area_performance")
+"""The figures of the study that the demo draws."""
 
 
 @command("demo", example="demo --out out/demo")
@@ -49,7 +51,7 @@ def demo(images: int, seed: int, out: Path, as_json: bool) -> None:
     )
     exactness = convert(network, out / "integer", progress=output.progress)
     reports = _simulate(out, images=images, seed=seed, output=output)
-    study = run_study(out / "study", progress=output.progress)
+    study = run_study(out / "study", STUDY, progress=output.progress)
 
     mismatches = sum(report.mismatches for report in reports)
     compared = sum(report.values_compared for report in reports)

@@ -1,7 +1,4 @@
-"""The numbers behind the figures: the paper's points, and the same from the models.
-
-Bandwidths are in GB/s (1e9 bytes); None is unlimited.
-"""
+"""The paper's figure, point by point: its numbers and the models'."""
 
 from __future__ import annotations
 
@@ -12,11 +9,11 @@ import numpy as np
 
 from pact_hw.spec import ActFormat, HardwareSpec, WeightEncoding, WeightFormat
 
-from .area import ArrayArea, array_area
-from .memory import Retention
-from .performance import FITTED, Constants, Performance, System, evaluate
-from .tables import finite, packaged
-from .workloads import resnet50
+from ..area import ArrayArea, array_area
+from ..memory import Retention
+from ..performance import FITTED, Constants, Performance, System, evaluate
+from ..tables import finite, packaged
+from ..workloads import resnet50
 
 BITS = (16, 8, 4, 2)
 PAPER_CORES = {16: 4, 8: 8, 4: 16, 2: 32}
@@ -43,7 +40,8 @@ def core_area(bits: int) -> ArrayArea:
     return array_area(array(bits))
 
 
-def _paper_system(rows: list[dict[str, float]], **changes: Any) -> System:
+def paper_system(rows: list[dict[str, float]], **changes: Any) -> System:
+    """The paper's chip at every row."""
     given = {
         "bits": [row["bits"] for row in rows],
         "cores": [row["cores"] for row in rows],
@@ -77,9 +75,10 @@ def fig6b() -> Rows:
 def fig6c(constants: Constants = FITTED) -> Rows:
     """The paper's 12 points and the model's, with the relative error of each."""
     rows = packaged("paper_fig6c.csv")
-    model = _evaluate(_paper_system(rows), Retention.EXPOSED_FIRST, constants)
-    off = _evaluate(_paper_system(rows), Retention.NONE, constants)
-    megabytes = (model.allocation.streamed + model.allocation.spilled).sum(axis=1) / 1e6
+    model = _evaluate(paper_system(rows), Retention.EXPOSED_FIRST, constants)
+    off = _evaluate(paper_system(rows), Retention.NONE, constants)
+    nothing = _evaluate(paper_system(rows), Retention.NOTHING, constants)
+    megabytes = model.allocation.moved.sum(axis=1) / 1e6
     return [
         {
             "bandwidth_gb_per_s": finite(row["bandwidth_gb_per_s"]),
@@ -90,6 +89,7 @@ def fig6c(constants: Constants = FITTED) -> Rows:
             "model": float(model.images_per_s[i]),
             "error": float(model.images_per_s[i] / row["images_per_s"] - 1),
             "model_without_retention": float(off.images_per_s[i]),
+            "model_nothing_kept": float(nothing.images_per_s[i]),
             "model_streamed_mb_per_image": float(megabytes[i]),
             "model_utilisation": float(model.utilisation[i]),
         }
@@ -116,64 +116,6 @@ def sensitivity() -> Rows:
 def narrow_edges() -> Rows:
     """What it gains when first and last layer are as narrow as the others (64 GB/s)."""
     rows = [row for row in packaged("paper_fig6c.csv") if row["bandwidth_gb_per_s"] == 64 and row["bits"] < 8]
-    wide = _evaluate(_paper_system(rows), Retention.EXPOSED_FIRST).images_per_s
-    narrow = _evaluate(_paper_system(rows, edge_bits=0), Retention.EXPOSED_FIRST).images_per_s
+    wide = _evaluate(paper_system(rows), Retention.EXPOSED_FIRST).images_per_s
+    narrow = _evaluate(paper_system(rows, edge_bits=0), Retention.EXPOSED_FIRST).images_per_s
     return [{"bits": int(row["bits"]), "gain": float(narrow[i] / wide[i])} for i, row in enumerate(rows)]
-
-
-def superlinear() -> Rows:
-    """Speed-up over 16 bits, with and without weights retained on the chip."""
-    rows = fig6c()
-    base = {row["bandwidth_gb_per_s"]: row for row in rows if row["bits"] == 16}
-    return [
-        {
-            "bandwidth_gb_per_s": row["bandwidth_gb_per_s"],
-            "bits": row["bits"],
-            "peak": 16 // row["bits"],
-            "paper": row["paper"] / base[row["bandwidth_gb_per_s"]]["paper"],
-            "model": row["model"] / base[row["bandwidth_gb_per_s"]]["model"],
-            "model_without_retention": row["model_without_retention"]
-            / base[row["bandwidth_gb_per_s"]]["model_without_retention"],
-        }
-        for row in rows
-    ]
-
-
-def area_performance() -> Rows:
-    """ResNet-50 throughput against the area of all arrays, for two ways to spend narrower MACs.
-
-    ``paper's cores``: twice the cores at half the precision. ``iso-area``: as many cores as fit in the
-    area of four 16-bit ones. Memory and bandwidth are the paper's in both; the area is our arrays' of
-    fixed precision. Both let 8-bit edge layers run on narrower cores as the paper's configurable MACs do,
-    whose overhead is in no area here: so the gain at 4 and 2 bits is an upper bound.
-    """
-    areas = {bits: core_area(bits).total_ge for bits in BITS}
-    budget = PAPER_CORES[16] * areas[16]
-    spent = {
-        "paper's cores": PAPER_CORES,
-        "iso-area": {bits: int(budget // areas[bits]) for bits in BITS},
-    }
-    points = [
-        (way, bits, cores[bits], bandwidth)
-        for way, cores in spent.items()
-        for bandwidth in BANDWIDTHS
-        for bits in BITS
-    ]
-    system = System(
-        bits=[bits for _, bits, _, _ in points],
-        cores=[cores for _, _, cores, _ in points],
-        bandwidth_bytes_per_s=[bandwidth * 1e9 for _, _, _, bandwidth in points],
-    )
-    result = _evaluate(system, Retention.EXPOSED_FIRST)
-    return [
-        {
-            "cores_chosen_by": way,
-            "bandwidth_gb_per_s": finite(bandwidth),
-            "bits": bits,
-            "cores": cores,
-            "area_ge": cores * areas[bits],
-            "peak_tmac_per_s": float(system.peak_macs_per_s[i] / 1e12),
-            "images_per_s": float(result.images_per_s[i]),
-        }
-        for i, (way, bits, cores, bandwidth) in enumerate(points)
-    ]
