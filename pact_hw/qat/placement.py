@@ -103,7 +103,7 @@ class Placement:
         if op is Op.INPUT:
             return self._image(node, None)
         if op is Op.NORMALISE:
-            module = self.model.get_submodule(node.target)
+            module = self.model.get_submodule(str(node.target))
             assert isinstance(module, Normalise)
             return self._image(node, module)
         if op is Op.LAYER:
@@ -114,11 +114,12 @@ class Placement:
             return self._add(node)
         if op is Op.CAT:
             return self._cat(node)
-        value = self.values[node.args[0]]
+        source = _operand(node)
+        value = self.values[source]
         if op is Op.NORM:
             return replace(value, kind=Kind.REAL) if value.kind is Kind.LEVELS else value
         if op is not Op.KEEP and value.kind is Kind.REAL:  # integers are pooled, sliced and padded
-            value = self._on_edge(node, node.args[0], self._stream(node.args[0]))
+            value = self._on_edge(node, source, self._stream(source))
         return replace(value, quantiser="") if op is Op.AVERAGE_POOL else value
 
     def _image(self, node: fx.Node, normalise: Normalise | None) -> _Value:
@@ -137,8 +138,7 @@ class Placement:
         return self._behind(node, _Value(Kind.LEVELS, target))
 
     def _layer(self, node: fx.Node) -> _Value:
-        path, source = str(node.target), node.args[0]
-        assert isinstance(source, fx.Node)
+        path, source = str(node.target), _operand(node)
         weights = self.choice.weights(path, node in self.first | self.last)
         if weights is None:
             return _Value(Kind.FLOAT)
@@ -176,14 +176,15 @@ class Placement:
         return _Value(Kind.LEVELS, path) if quantised else _Value(Kind.FLOAT)
 
     def _add(self, node: fx.Node) -> _Value:
-        a, b = (self.values[operand] for operand in node.args)
+        left, right = _operand(node, 0), _operand(node, 1)
+        a, b = self.values[left], self.values[right]
         if Kind.FLOAT in (a.kind, b.kind):
             return _Value(Kind.FLOAT)
         # A requantiser takes one accumulator and one operand of levels.
         if a.kind is Kind.REAL and (a.added or a.quantiser):
-            a = self._on_edge(node, node.args[0], self._stream(node.args[0]))
+            a = self._on_edge(node, left, self._stream(left))
         if b.kind is Kind.REAL and (b.added or b.quantiser or a.kind is Kind.REAL):
-            b = self._on_edge(node, node.args[1], self._stream(node.args[1]))
+            b = self._on_edge(node, right, self._stream(right))
         stream = next((v.quantiser for v in (b, a) if v.kind is Kind.LEVELS and v.stream), "")
         return _Value(Kind.REAL, stream, added=True)
 
@@ -244,6 +245,12 @@ class Placement:
         node.replace_all_uses_with(new, delete_user_cb=lambda user: user is not new and not is_number(user))
         self.values[new] = value
         return value
+
+
+def _operand(node: fx.Node, index: int = 0) -> fx.Node:
+    operand = node.args[index] if node.args else node.all_input_nodes[index]
+    assert isinstance(operand, fx.Node)
+    return operand
 
 
 def _signed(path: str, bits: int) -> SignedPACT:
@@ -307,5 +314,5 @@ class _Groups:
 def _origin(node: fx.Node) -> fx.Node:
     """Where the levels of ``node`` come from."""
     while node.meta["op"] in (Op.MAX_POOL, Op.KEEP, Op.SELECT):
-        node = node.args[0]  # type: ignore[assignment]
+        node = _operand(node)
     return node

@@ -108,7 +108,7 @@ def quantise(
             return None
         else:
             quantiser = SignedPACT(bits, IMAGE_ALPHA)
-        quantiser.alpha.requires_grad_(requires_grad=False)
+        quantiser.alpha.requires_grad_(False)
         return quantiser
 
     def residual(path: str) -> int:
