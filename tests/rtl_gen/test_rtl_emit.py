@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import time
 
 import pytest
 
@@ -176,16 +175,10 @@ def test_ready_does_not_depend_on_its_own_valid(tmp_path, encoding, kind):
             assert f"{stream}_valid" not in cone
 
 
-def test_large_array_is_small_text_in_a_short_time(tmp_path):
-    write_design(spec_of(), tmp_path / "warm")
-    seconds = []
-    for attempt in range(3):
-        start = time.perf_counter()
-        design = write_design(spec_of(4, 4, 64, 64, 16), tmp_path / str(attempt))
-        seconds.append(time.perf_counter() - start)
+def test_large_array_is_small_text(tmp_path):
+    # How long it takes is measured by benchmarks/, not asserted here.
+    design = write_design(spec_of(4, 4, 64, 64, 16), tmp_path)
     assert design.verilog.stat().st_size < 100_000
-    # 0.9 s on an idle core; the bound leaves room for a busy machine.
-    assert min(seconds) < 4
 
 
 def test_text_grows_with_rows_plus_cols_not_with_pes(tmp_path):
