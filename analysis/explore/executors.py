@@ -11,7 +11,7 @@ import multiprocessing.connection
 import os
 import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from itertools import islice
@@ -24,6 +24,9 @@ from .tasks import Result, Task, work
 
 MOST_DEATHS = 5
 """Times in a row that workers may die without a single result."""
+
+CONNECT_SECONDS = 10.0
+"""How long a scheduler may take to answer."""
 
 
 class Executor(Protocol):
@@ -122,9 +125,11 @@ class Cluster:
         """
         distributed = extra("distributed")
         try:
-            client = distributed.Client(self._address, timeout="10s", set_as_default=False)
+            client = distributed.Client(self._address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError, ImportError) as error:
-            raise InputError(f"--scheduler {self._address}: no dask scheduler answers: {error}") from None
+            raise InputError(
+                f"--scheduler {self._address}: no dask scheduler answers: {_line(error)}"
+            ) from None
         with closing(client):
             waiting = iter(tasks)
             by_key: dict[str, Task] = {}
@@ -136,13 +141,21 @@ class Cluster:
 
             # Workers may come and go: the window is for the most that are likely, and bounds our memory.
             window = 4 + 2 * sum(client.nthreads().values())
-            completed = distributed.as_completed(list(submit(window)), with_results=False)
+            completed = distributed.as_completed(list(submit(window)), loop=client.loop)
             for future in completed:
                 try:
                     result = future.result()
                 except distributed.scheduler.KilledWorker as error:
-                    raise ToolError(f"--scheduler {self._address}: {error}") from None
+                    raise ToolError(f"--scheduler {self._address}: {_line(error)}") from None
+                except CancelledError:
+                    raise ToolError(
+                        f"--scheduler {self._address}: the scheduler is gone; run again to go on"
+                    ) from None
                 task = by_key.pop(future.key.removeprefix("pact-hw-"))
                 future.release()
                 completed.update(list(submit(1)))
                 yield task, result
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

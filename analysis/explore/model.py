@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ import numpy.typing as npt
 from pact_hw.spec import ActFormat, Dataflow, HardwareSpec, MacKind, WeightEncoding, WeightFormat
 
 from ..area import array_area
+from ..energy import energy
 from ..performance import CoreKind, System, evaluate
+from ..process import paper_process
 from ..system import Floats
 from ..workloads import network as workload_of
 
@@ -47,6 +49,7 @@ METRICS: dict[str, Metric] = {
         Metric(name="peak_tmac_per_s", meaning="peak MACs (10^12/s)", maximise=True),
         Metric(name="traffic_mb_per_image", meaning="bytes over the pins (MB/image)", maximise=False),
         Metric(name="retained_mb", meaning="weights kept on the chip (MB)", maximise=True),
+        Metric(name="energy_uj_per_image", meaning="energy at 14 nm (uJ/image)", maximise=False),
         Metric(name="area_ge", meaning="area of all MAC arrays (NAND2 equivalents)", maximise=False),
         Metric(name="images_per_s_per_mge", meaning="images/s per 10^6 NAND2 equivalents", maximise=True),
     )
@@ -118,12 +121,12 @@ def _system(columns: Columns, core: CoreKind) -> System:
     )
 
 
-_workload = lru_cache(maxsize=None)(workload_of)
+_workload, _process = cache(workload_of), cache(paper_process)
 
 
 def _block(network: str, core: CoreKind, columns: Columns) -> dict[str, Floats]:
-    system = _system(columns, core)
-    found = evaluate(_workload(network), system)
+    workload, system = _workload(network), _system(columns, core)
+    found = evaluate(workload, system)
     area = _areas(columns)
     return {
         "images_per_s": found.images_per_s,
@@ -132,6 +135,7 @@ def _block(network: str, core: CoreKind, columns: Columns) -> dict[str, Floats]:
         "peak_tmac_per_s": system.peak_macs_per_s / 1e12,
         "traffic_mb_per_image": sum(found.traffic_bytes.values()) / 1e6,
         "retained_mb": found.allocation.retained.sum(axis=1) / 1e6,
+        "energy_uj_per_image": energy(workload, system, found, _process()).total_pj / 1e6,
         "area_ge": area,
         "images_per_s_per_mge": found.images_per_s / area * 1e6,
     }
@@ -162,7 +166,7 @@ _NOT_THE_MODELS = ("synthesis", "report", "figures", "plots", "study")
 _OWN = ("axes.py", "model.py", "space.py")
 
 
-@lru_cache(maxsize=1)
+@cache
 def model_digest() -> str:
     """SHA-256 of the source of what decides a metric's value or a design's number.
 

@@ -15,6 +15,7 @@ Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 BLOCK = 512
+PIVOTS = 32
 
 
 def eligible(space: Space, columns: Mapping[str, npt.NDArray[Any]]) -> Bools:
@@ -41,6 +42,7 @@ def front(cost: Floats) -> Ints:
     order: Ints = np.lexsort((np.arange(len(cost)), *cost.T[::-1]))  # ties go to the first row
     if cost.shape[1] <= 2:
         return _front_of_two(cost, order)
+    order = order[~_beaten_by_the_balanced(cost[order])]
     kept = np.empty((0, cost.shape[1]))
     found: list[Ints] = []
     for start in range(0, len(order), BLOCK):
@@ -48,8 +50,7 @@ def front(cost: Floats) -> Ints:
         block = order[start : start + BLOCK]
         block = block[~_covered(cost[block], kept)]
         rows = cost[block]
-        inside: Bools = np.tril(np.all(rows[None, :, :] <= rows[:, None, :], axis=2), -1)
-        block = block[~inside.any(axis=1)]
+        block = block[~np.tril(_at_most(rows, rows), -1).any(axis=1)]
         found.append(block)
         kept = np.concatenate([kept, cost[block]])
     return np.concatenate(found) if found else order
@@ -65,14 +66,31 @@ def _front_of_two(cost: Floats, order: Ints) -> Ints:
     return best
 
 
+def _at_most(low: Floats, high: Floats) -> Bools:
+    """Whether row j of ``low`` is nowhere larger than row i of ``high``, shape (high rows, low rows)."""
+    below: Bools = np.ones((len(high), len(low)), np.bool_)
+    for one, other in zip(low.T, high.T, strict=True):  # column by column: numpy is slow along short axes
+        below &= one[None, :] <= other[:, None]
+    return below
+
+
+def _beaten_by_the_balanced(cost: Floats) -> Bools:
+    """Which rows are dominated by one of the few that are best in the sum of ranks: most rows, cheaply."""
+    ranks = np.argsort(np.argsort(cost, axis=0), axis=0).sum(axis=1)
+    pivots = cost[np.argsort(ranks, kind="stable")[:PIVOTS]]
+    smaller: Bools = np.zeros((len(cost), len(pivots)), np.bool_)
+    for one, other in zip(pivots.T, cost.T, strict=True):
+        smaller |= one[None, :] < other[:, None]
+    beaten = np.flatnonzero((_at_most(pivots, cost) & smaller).any(axis=1))
+    return np.isin(np.arange(len(cost)), beaten)
+
+
 def _covered(rows: Floats, by: Floats) -> Bools:
     """Which rows are equal to or dominated by some row of ``by``."""
     covered = np.zeros(len(rows), np.bool_)
     for start in range(0, len(by), BLOCK):
-        part = by[start : start + BLOCK]
         open_rows = np.flatnonzero(~covered)
-        below: Bools = np.all(part[None, :, :] <= rows[open_rows, None, :], axis=2)
-        covered[open_rows] = below.any(axis=1)
+        covered[open_rows] = _at_most(by[start : start + BLOCK], rows[open_rows]).any(axis=1)
     return covered
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from ..plots import GREY, INK
+from ..plots.style import GREY, INK
 from ..tables import Value
 from .goals import MEANINGS, Objective
 

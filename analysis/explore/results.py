@@ -8,7 +8,7 @@ from typing import Any
 
 from pact_hw.files import write_json
 
-from .. import plots
+from ..plots.style import save, style
 from ..tables import Value, write_csv
 from .goals import MEANINGS, NUMBERS
 from .plots import trade_off
@@ -65,12 +65,12 @@ def write_results(
             write_csv(out / f"{name}.csv", table)
             files.append(out / f"{name}.csv")
     goals = space.objectives
-    with plots.style():
+    with style():
         for index, across in enumerate(goals):
             for up in goals[index + 1 :]:
                 if tables[FRONT]:
                     figure = trade_off(tables[SAMPLE], tables[FRONT], across=across, up=up)
-                    files += plots.save(figure, out, f"{FRONT}_{across.metric}_{up.metric}")
+                    files += save(figure, out, f"{FRONT}_{across.metric}_{up.metric}")
     result: dict[str, Any] = {
         "name": space.name,
         "digest": space.digest,

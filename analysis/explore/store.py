@@ -55,7 +55,7 @@ class Store:
                         f"{self.folder.parent}: holds results of another space or other models "
                         f"(digest {found[:12]}, now {self._digest[:12]}): name another folder"
                     )
-            elif any(self.folder.glob("*.parquet")):
+            elif self.keys():
                 raise InputError(
                     f"{self.folder.parent}: holds results but no {MANIFEST}: name another folder"
                 )
@@ -71,7 +71,7 @@ class Store:
 
     def keys(self) -> set[str]:
         """The chunks that are there."""
-        return {path.stem for path in self.folder.glob("*.parquet")}
+        return {path.stem for path in self.folder.glob("[!.]*.parquet")}
 
     def write(self, key: str, columns: Mapping[str, npt.NDArray[Any]]) -> None:
         """Write one chunk; NaN (no model of it) becomes null."""
