@@ -73,8 +73,7 @@ def product_sum(m: Module, spec: HardwareSpec, act: Value, code: Value) -> Value
         if one_bit:
             return a & w.replicate(len(a))
         if spec.act.bits == 1:
-            masked = w & a.replicate(len(w))
-            return masked.as_signed() if is_signed else masked
+            return w & a.replicate(len(w))
         return a * w
 
     products = [

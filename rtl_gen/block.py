@@ -86,16 +86,30 @@ class Block(wiring.Component):  # type: ignore[misc]
 
         Every port but clock and reset is connected by name, to a value of its width.
         """
-        widths = {port.name: port.width for port in self.ports if port.name not in ("clk", "rst")}
-        connected = {name: len(value) for name, value in connections.items()}
-        if connected != widths:
-            raise TypeError(f"{label}: {self.module_name} has {widths}, connected to {connected}")
-        pins = {
-            f"{'i' if port.direction == 'input' else 'o'}_{port.name}": connections[port.name]
-            for port in self.ports
-            if port.name in connections
-        }
-        pins["i_clk"] = ClockSignal()
+        self._instantiate(m, label, connections, 1)
+
+    def place_each(self, m: Module, label: str, count: int, **connections: Value) -> None:
+        """Put ``count`` instances into ``m``, called ``label_0``, ``label_1`` ...
+
+        A port is connected to a value of its width, which all instances share, or to one of ``count``
+        times its width, of which each has its slice. Amaranth sees one instance only, as its time
+        grows with the bits of all connections; ``verilog.expand`` makes the others.
+        """
+        self._instantiate(m, f"{label}_0" if count == 1 else label, connections, count)
+
+    def _instantiate(self, m: Module, label: str, connections: dict[str, Value], count: int) -> None:
+        pins: dict[str, Value] = {"i_clk": ClockSignal()}
         if self.resets:
             pins["i_rst"] = ResetSignal()
-        m.submodules[label] = Instance(self.module_name, **pins)
+        sliced = []
+        for port in self.ports[len(pins) :]:
+            value = connections.pop(port.name)
+            if len(value) == count * port.width:
+                sliced.append(port.name)
+            elif len(value) != port.width:
+                raise TypeError(f"{label}: {port.name} has {port.width} bits, connected to {len(value)}")
+            pins[f"{port.direction[0]}_{port.name}"] = value
+        if connections:
+            raise TypeError(f"{label}: {self.module_name} has no {sorted(connections)}")
+        notes = {} if count == 1 else {"a_instances": count, "a_sliced": " ".join(sliced)}
+        m.submodules[label] = Instance(self.module_name, **notes, **pins)

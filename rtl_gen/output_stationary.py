@@ -8,13 +8,13 @@ PE's clear, nor its enable, nor its reset costs a gate.
 
 from __future__ import annotations
 
-from amaranth.hdl import Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.utils import ceil_log2
 
 from pact_hw.design import Port
 from pact_hw.spec import HardwareSpec, WeightEncoding
 
-from .arithmetic import act_sum, assign, corrected, elements, excess, named, product_sum
+from .arithmetic import act_sum, assign, corrected, excess, named, product_sum
 from .block import Block, input_port, output_port
 from .widths import acc_shape, act_sum_shape
 
@@ -45,10 +45,12 @@ class ProcessingElement(Block):
 
     def _build(self, m: Module) -> None:
         shape = acc_shape(self._spec)
-        acc = self.acc.as_signed() if shape.signed else self.acc
+        acc, acc_in = self.acc, self.acc_in
+        if shape.signed:
+            acc, acc_in = acc.as_signed(), acc_in.as_signed()
         total = product_sum(m, self._spec, self.act, self.weight)
         acc_plus_sum = named(m, "acc_plus_sum", acc + total, shape)
-        acc_next = named(m, "acc_next", Mux(self.shift, self.acc_in, acc_plus_sum), shape)
+        acc_next = named(m, "acc_next", Mux(self.shift, acc_in, acc_plus_sum), shape)
         m.d.sync += self.acc.eq(acc_next)
 
 
@@ -79,12 +81,17 @@ class Row(Block):
         act = Signal(len(self.act), name="act_q")
         m.d.sync += act.eq(named(m, "act_accepted", Mux(self.accept, self.act, 0), len(act)))
         width = acc_shape(spec).width
-        accs = [Signal(width, name=f"acc_{column}") for column in range(spec.cols)]
-        for column, weight in enumerate(elements(self.weight, spec.cols)):
-            right = accs[column + 1] if column + 1 < spec.cols else Const(0, width)
-            self._pe.place(
-                m, f"pe_{column}", shift=self.shift, act=act, weight=weight, acc_in=right, acc=accs[column]
-            )
+        accs = Signal(spec.cols * width, name="acc")
+        self._pe.place_each(
+            m,
+            "pe",
+            spec.cols,
+            shift=self.shift,
+            act=act,
+            weight=self.weight,
+            acc_in=Cat(accs[width:], Const(0, width)),
+            acc=accs,
+        )
         too_large_by = None
         if _is_odd(spec):
             shape = act_sum_shape(spec, spec.max_reduction)
@@ -92,7 +99,7 @@ class Row(Block):
             grown = named(m, "act_total_grown", total + act_sum(m, spec, act), shape)
             m.d.sync += total.eq(named(m, "act_total_next", Mux(self.clear, 0, grown), shape))
             too_large_by = excess(m, spec, total)
-        assign(m, self.sum, "sum", corrected(spec, accs[0], too_large_by))
+        assign(m, self.sum, "sum", corrected(spec, accs[:width], too_large_by))
 
 
 class OutputStationaryArray(Block):
@@ -150,18 +157,17 @@ class OutputStationaryArray(Block):
         weight = Signal(len(self.in_weight), name="weight_q", reset_less=True)
         m.d.sync += weight.eq(Mux(accept, self.in_weight, 0))
         self._count_columns(m, shift)
-        rows = zip(elements(self.in_act, spec.rows), elements(self.out_data, spec.rows), strict=True)
-        for index, (act, out) in enumerate(rows):
-            self._row.place(
-                m,
-                f"row_{index}",
-                accept=accept,
-                shift=shift,
-                **({"clear": last_shift} if _is_odd(spec) else {}),
-                act=act,
-                weight=weight,
-                sum=out,
-            )
+        self._row.place_each(
+            m,
+            "row",
+            spec.rows,
+            accept=accept,
+            shift=shift,
+            **({"clear": last_shift} if _is_odd(spec) else {}),
+            act=self.in_act,
+            weight=weight,
+            sum=self.out_data,
+        )
 
     def _count_columns(self, m: Module, shift: Signal) -> None:
         """Drives ``out_last``: column ``cols - 1`` is at the output."""

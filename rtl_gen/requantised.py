@@ -6,7 +6,6 @@ from amaranth.hdl import Cat, Module, Signal
 
 from pact_hw.spec import HardwareSpec, RequantiserSpec
 
-from .arithmetic import elements
 from .block import Block, input_port, output_port
 from .output_stationary import OutputStationaryArray, operand_ports
 from .requantiser import Requantiser, output_bits
@@ -104,13 +103,13 @@ class RequantisedArray(Block):
             "limit": delayed("limit", 3),
             "raw": delayed("raw", 3),
         }
-        lanes = zip(
-            elements(sums, spec.rows),
-            elements(self.scale_residual, spec.rows),
-            elements(self.out_data, spec.rows),
-            strict=True,
+        self._requantiser.place_each(
+            m,
+            "requantiser",
+            spec.rows,
+            advance=advance,
+            acc=sums,
+            residual=self.scale_residual,
+            data=self.out_data,
+            **shared,
         )
-        for row, (acc, residual, data) in enumerate(lanes):
-            self._requantiser.place(
-                m, f"requantiser_{row}", advance=advance, acc=acc, residual=residual, data=data, **shared
-            )

@@ -30,6 +30,10 @@ opt_clean -purge
 write_verilog -noattr -norename -simple-lhs
 """
 
+_INSTANCES = re.compile(
+    r"  attribute \\instances (\d+)\n  attribute \\sliced \"([\w ]*)\"\n"
+    r"  cell \\(\w+) \\(\w+)\n((?:    connect .*\n)+)  end\n"
+)
 _CELL = re.compile(r"  cell \$(?:add|sub|mul|neg|eq|ne|lt|le|gt|ge) .*?\n  end\n", re.DOTALL)
 _COMPARES = ("$eq ", "$ne ", "$lt ", "$le ", "$gt ", "$ge ")
 
@@ -65,6 +69,31 @@ def widen(text: str) -> str:
     return _CELL.sub(rewrite, text)
 
 
+def expand(text: str, blocks: Sequence[Block]) -> str:
+    """RTLIL ``text`` in which what ``Block.place_each`` noted has become instances."""
+    ports = {(block.module_name, port.name): port for block in blocks for port in block.ports}
+
+    def rewrite(match: re.Match[str]) -> str:
+        count, sliced, module, label, connections = match.groups()
+        pins = re.findall(r"connect \\(\w+) (.*)\n", connections)
+        lines = []
+        for index in range(int(count)):
+            wires, cell = [], [f"  cell \\{module} \\{label}_{index}\n"]
+            for name, value in pins:
+                if name in sliced.split():
+                    port = ports[module, name]
+                    value = f"{value} [{(index + 1) * port.width - 1}:{index * port.width}]"
+                    if port.direction == "output":
+                        wire = f"\\{label}_{index}_{name}"
+                        wires.append(f"  wire width {port.width} {wire}\n  connect {value} {wire}\n")
+                        value = wire
+                cell.append(f"    connect \\{name} {value}\n")
+            lines += [*wires, *cell, "  end\n"]
+        return "".join(lines)
+
+    return _INSTANCES.sub(rewrite, text)
+
+
 def _yosys(script: str) -> str:
     named_by_user = tools.system_yosys()
     if named_by_user is None:
@@ -93,7 +122,7 @@ def modules(blocks: Sequence[Block]) -> dict[Block, str]:
     registers = "\n".join(
         f"opt_dff -simple-dffe {'' if block.resets else '-nosdff'} {block.module_name}" for block in blocks
     )
-    written = _yosys(_SCRIPT.format(rtlil=widen(text), registers=registers))
+    written = _yosys(_SCRIPT.format(rtlil=expand(widen(text), blocks), registers=registers))
     found = {
         match[1]: match[0]
         for match in re.finditer(r"^module (\w+)\(.*?^endmodule\n", written, re.DOTALL | re.MULTILINE)

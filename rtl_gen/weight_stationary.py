@@ -1,8 +1,8 @@
 """The weight-stationary array: weights stay, activations and partial sums stream.
 
 Partial sums go down the columns, a row a cycle; the activations of row r are therefore delayed by r
-cycles (the skew). Beside the PEs of a row goes the sum of its activations, added up on the way
-down: for odd weights, it corrects all columns at the bottom.
+cycles (the skew). For odd weights the sum of activations goes down beside the columns in the same
+way, and corrects all of them at the bottom.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.utils import ceil_log2
 
-from pact_hw.design import Port
 from pact_hw.spec import HardwareSpec, WeightEncoding
 
 from .arithmetic import act_sum, assign, corrected, elements, excess, named, product_sum
 from .block import Block, input_port, output_port
+from .delay import Skew
 from .widths import acc_shape, act_sum_shape, terms_in_array
 
 
@@ -48,63 +48,84 @@ class ProcessingElement(Block):
             m.d.sync += self.psum.eq(psum_next)
 
 
-def _tally_ports(spec: HardwareSpec) -> list[Port]:
-    if spec.weight.encoding is not WeightEncoding.ODD:
-        return []
-    width = act_sum_shape(spec, terms_in_array(spec)).width
-    return [
-        input_port("tally_in", width, "sum of activations from above"),
-        output_port("tally", width, "sum of activations"),
-    ]
-
-
-class Row(Block):
-    """A row of PEs that share activations; for odd weights, the sum of these activations."""
+class Column(Block):
+    """PEs below each other: weights and partial sums enter at the top, sums leave at the bottom."""
 
     def __init__(self, spec: HardwareSpec) -> None:
         self._spec = spec
         self._pe = ProcessingElement(spec)
-        weights = spec.cols * spec.lanes * spec.weight.bits
-        psums = spec.cols * acc_shape(spec).width
         super().__init__(
-            f"{spec.name}_row",
+            f"{spec.name}_column",
             [
-                input_port("load", 1, "take the weights of the row above"),
+                input_port("load", 1, "weights move one row down"),
                 input_port("advance", 1, "partial sums move one row down"),
-                input_port("act", spec.lanes * spec.act.bits, "lanes activations"),
-                input_port("weight_in", weights, "cols x lanes codes from above"),
-                output_port("weight", weights, "cols x lanes codes"),
-                input_port("psum_in", psums, "cols partial sums from above"),
-                output_port("psum", psums, "cols partial sums"),
-                *_tally_ports(spec),
+                input_port("act", spec.rows * spec.lanes * spec.act.bits, "rows x lanes activations, skewed"),
+                input_port("weight", spec.lanes * spec.weight.bits, "lanes weight codes for the top row"),
+                output_port("psum", acc_shape(spec).width, "sum over activations times codes"),
             ],
             [self._pe],
         )
 
     def _build(self, m: Module) -> None:
-        spec = self._spec
-        columns = [elements(bus, spec.cols) for bus in (self.weight_in, self.weight, self.psum_in, self.psum)]
-        for column, (weight_in, weight, psum_in, psum) in enumerate(zip(*columns, strict=True)):
-            self._pe.place(
+        above_last = self._spec.rows - 1
+        act_bits = len(self.act) // self._spec.rows
+        weight = Signal(above_last * len(self.weight), name="weights")
+        psum = Signal(above_last * len(self.psum), name="psums")
+        weight_in = Cat(self.weight, weight)
+        psum_in = Cat(Const(0, len(self.psum)), psum)
+        if above_last:
+            self._pe.place_each(
                 m,
-                f"pe_{column}",
+                "pe",
+                above_last,
                 load=self.load,
                 advance=self.advance,
-                act=self.act,
-                weight_in=weight_in,
+                act=self.act[:-act_bits],
+                weight_in=weight_in[: len(weight)],
                 weight=weight,
-                psum_in=psum_in,
+                psum_in=psum_in[: len(psum)],
                 psum=psum,
             )
-        if spec.weight.encoding is WeightEncoding.ODD:
-            shape = act_sum_shape(spec, terms_in_array(spec))
-            tally_next = named(m, "tally_next", self.tally_in + act_sum(m, spec, self.act), shape)
-            with m.If(self.advance):
-                m.d.sync += self.tally.eq(tally_next)
+        unused_weight = Signal.like(self.weight)
+        # Amaranth names only what is mentioned in a statement.
+        m.d.comb += Signal.like(self.weight, name="unused_weights").eq(unused_weight)
+        self._pe.place(
+            m,
+            f"pe_{above_last}",
+            load=self.load,
+            advance=self.advance,
+            act=self.act[-act_bits:],
+            weight_in=weight_in[len(weight) :],
+            weight=unused_weight,
+            psum_in=psum_in[len(psum) :],
+            psum=self.psum,
+        )
+
+
+class Tally(Block):
+    """A row's activations, added to the sum of activations that comes down from above."""
+
+    def __init__(self, spec: HardwareSpec) -> None:
+        self._spec = spec
+        self._shape = act_sum_shape(spec, terms_in_array(spec))
+        super().__init__(
+            f"{spec.name}_tally",
+            [
+                input_port("advance", 1, "sums move one row down"),
+                input_port("act", spec.lanes * spec.act.bits, "lanes activations"),
+                input_port("tally_in", self._shape.width, "sum of activations from above"),
+                output_port("tally", self._shape.width, "sum of activations"),
+            ],
+        )
+
+    def _build(self, m: Module) -> None:
+        tally_next = named(m, "tally_next", self.tally_in + act_sum(m, self._spec, self.act), self._shape)
+        with m.If(self.advance):
+            m.d.sync += self.tally.eq(tally_next)
 
 
 class WeightStationaryArray(Block):
-    """Weight-stationary array: the skew, rows of PEs, the correction, control of load and stream.
+    """Weight-stationary array: the skew, columns of PEs, the correction, control of load and stream.
 
     A tile is ``rows`` beats of weights, the bottom row's first, then operand beats until
     ``in_last``, one result each; the next weights are let in when the last result has been taken.
@@ -115,7 +136,9 @@ class WeightStationaryArray(Block):
 
     def __init__(self, spec: HardwareSpec) -> None:
         self._spec = spec
-        self._row = Row(spec)
+        self._column = Column(spec)
+        self._tally = Tally(spec) if spec.weight.encoding is WeightEncoding.ODD else None
+        self._skew = Skew(spec.name, rows=spec.rows, width=spec.lanes * spec.act.bits)
         code = f"{spec.weight.bits} bits each, {spec.weight.encoding.value}"
         super().__init__(
             spec.name,
@@ -142,7 +165,7 @@ class WeightStationaryArray(Block):
                 ),
                 output_port("out_last", 1, "last beat of the tile"),
             ],
-            [self._row],
+            [self._column, *([self._tally] if self._tally else []), self._skew],
             set_by_reset="weight_ready",
         )
 
@@ -175,11 +198,24 @@ class WeightStationaryArray(Block):
         with m.If(advance):
             m.d.sync += [busy.eq(Cat(accept, busy[:-1])), last.eq(Cat(self.in_last, last[:-1]))]
 
-        psum, tally = self._rows(m, load, advance)
-        too_large_by = None if tally is None else excess(m, spec, tally)
+        act = Signal.like(self.in_act, name="act_skewed")
+        self._skew.place(m, "skew", advance=advance, act=self.in_act, skewed=act)
+        psum = Signal(spec.cols * acc_shape(spec).width)
+        self._column.place_each(
+            m, "column", spec.cols, load=load, advance=advance, act=act, weight=self.weight_data, psum=psum
+        )
+        too_large_by = None if self._tally is None else self._excess(m, self._tally, act, advance)
         sums = zip(elements(psum, spec.cols), elements(self.out_data, spec.cols), strict=True)
         for column, (acc, out) in enumerate(sums):
             assign(m, out, f"sum_{column}", corrected(spec, acc, too_large_by))
+
+    def _excess(self, m: Module, tally: Tally, act: Value, advance: Signal) -> Value:
+        """What the sums at the bottom are too large by: the same for every column."""
+        rows, width = self._spec.rows, act_sum_shape(self._spec, terms_in_array(self._spec)).width
+        tallies = Signal(rows * width, name="tallies")
+        above = Cat(Const(0, width), tallies[:-width])
+        tally.place_each(m, "tally", rows, advance=advance, act=act, tally_in=above, tally=tallies)
+        return excess(m, self._spec, tallies[-width:])
 
     def _loaded(self, m: Module, load: Signal) -> Value:
         """Whether the last of ``rows`` beats of weights is being loaded."""
@@ -193,39 +229,3 @@ class WeightStationaryArray(Block):
         with m.If(load):
             m.d.sync += row.eq(row_next)
         return named(m, "loaded", load & last_row, 1)
-
-    def _rows(self, m: Module, load: Signal, advance: Signal) -> tuple[Value, Value | None]:
-        """The rows, top to bottom; the bottom row's partial sums and sum of activations."""
-        spec = self._spec
-        chain: dict[str, Value] = {
-            "weight": self.weight_data,
-            "psum": Const(0, spec.cols * acc_shape(spec).width),
-        }
-        if _tally_ports(spec):
-            chain["tally"] = Const(0, act_sum_shape(spec, terms_in_array(spec)).width)
-        for row, act in enumerate(elements(self.in_act, spec.rows)):
-            below: dict[str, Value] = {
-                name: Signal(len(value), name=f"{name}_{row}") for name, value in chain.items()
-            }
-            if row + 1 == spec.rows:
-                below["weight"] = Signal.like(self.weight_data, name="unused_weight")
-                # Amaranth names only what is mentioned in a statement.
-                m.d.comb += Signal.like(self.weight_data, name="unused_weights").eq(below["weight"])
-            self._row.place(
-                m,
-                f"row_{row}",
-                load=load,
-                advance=advance,
-                act=self._skewed(m, row, act, advance),
-                **{f"{name}_in": value for name, value in chain.items()},
-                **below,
-            )
-            chain = below
-        return chain["psum"], chain.get("tally")
-
-    def _skewed(self, m: Module, row: int, act: Value, advance: Signal) -> Value:
-        """The row's activations after the operand register and ``row`` more."""
-        registers = Signal((row + 1) * len(act), name=f"act_{row}", reset_less=True)
-        with m.If(advance):
-            m.d.sync += registers.eq(Cat(act, registers)[: len(registers)])
-        return registers[-len(act) :]
