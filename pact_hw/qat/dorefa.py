@@ -6,30 +6,56 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from ..spec import WeightEncoding
-from .weights import WeightQuantiser, largest
+from .weights import WeightQuantiser
 
 
-def _steps(weight: Tensor, bits: int) -> Tensor:
-    """``n (t / (2 max|t|) + 1/2)``: the code before rounding, 0..n."""
+def _bounded(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """t, and ``max|t|`` or, where all are 0, 1."""
     t = torch.tanh(weight)
-    return ((1 << bits) - 1) * (t / (2 * largest(t)) + 0.5)
+    largest = t.abs().amax()
+    return t, torch.where(largest > 0, largest, 1.0)
+
+
+def _rounded(t: Tensor, largest: Tensor, n: int) -> Tensor:
+    """q, as floating point."""
+    return (n * (t / (2 * largest) + 0.5)).round()
+
+
+class _DoReFa(torch.autograd.Function):
+    """The gradient passes straight through the rounding only: it is that of ``t / max|t|``."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, n: int) -> Tensor:
+        t, largest = _bounded(weight)
+        ctx.save_for_backward(t, largest)
+        return 2 * _rounded(t, largest, n) / n - 1
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        t, largest = ctx.saved_tensors
+        dt = gradients[0] / largest
+        # The largest |t| also divides all the others; where several are the largest, each a share.
+        is_largest = (t.abs() == largest).to(t.dtype)
+        share = (dt * t).sum() / largest / is_largest.sum().clamp(min=1)
+        return (dt - is_largest * t.sign() * share) * (1 - t * t), None
 
 
 def dorefa_codes(weight: Tensor, bits: int) -> Tensor:
     """The unsigned codes q (int64) of ``weight``, of its shape."""
     with torch.no_grad():
-        return _steps(weight, bits).round().long()
+        return _rounded(*_bounded(weight), (1 << bits) - 1).long()
 
 
 def dorefa(weight: Tensor, bits: int) -> Tensor:
     """The quantised weights, in [-1, 1]; the gradient passes straight through the rounding only."""
-    steps = _steps(weight, bits)
-    q = steps + (steps.round() - steps).detach()  # exact: both differences are representable
-    return 2 * q / ((1 << bits) - 1) - 1
+    result: Tensor = _DoReFa.apply(weight, (1 << bits) - 1)  # type: ignore[no-untyped-call]
+    return result
 
 
 class DoReFa(WeightQuantiser):

@@ -3,10 +3,9 @@
 Beside it the same group's PACT+ (the clip's gradient inside the range as well) and the symmetric
 signed quantiser for values that are behind no ReLU.
 
-One spelling serves eager and compiled mode. Its forward works in place; its backward knows where
-``x >= alpha`` from signs instead of masks, because on CPUs the compiler vectorises arithmetic but
-not booleans (twice as fast as ``relu(x) - relu(x - alpha)`` in eager mode, and faster than equation
-1 with ``abs`` when compiled).
+One spelling serves eager and compiled mode. On CPUs eager mode pays for memory, fresh memory most:
+so the forward works in place, and the backward has one buffer, which the fused kernel of ReLU's own
+gradient fills. The compiler fuses all of it and saves x alone.
 """
 
 from __future__ import annotations
@@ -24,62 +23,72 @@ ALPHA_START = 10.0
 """The clip starts large and its L2 term shrinks it (Fig. 2 of the paper)."""
 
 
-def _at_least_zero(x: Tensor) -> Tensor:
-    """In place: 1 where ``x >= 0``, else 0."""
-    return x.sign_().add_(1).mul_(0.5).ceil_()
+_SMALLEST = {torch.float32: 2.0**-149, torch.float64: 2.0**-1074}
 
 
-def _quantised(x: Tensor, alpha: Tensor, low: int, high: int) -> Tensor:
-    """Equations 1 and 2: clipping after the rounding gives the same numbers as before it."""
-    return x.mul(high).div_(alpha).round_().clamp_(low, high).mul_(alpha).div_(high)
+def _where_not_negative(gradient: Tensor, x: Tensor, out: Tensor) -> Tensor:
+    """``gradient`` where ``x >= 0``, else 0, into ``out``, which may be either of the two."""
+    # The kernel gives the gradient where x > threshold: so the threshold is the number below 0.
+    torch.ops.aten.threshold_backward.grad_input(gradient, x, -_SMALLEST[x.dtype], grad_input=out)
+    return out
 
 
-class _Pact(torch.autograd.Function):
+def _where_positive(gradient: Tensor, x: Tensor, out: Tensor) -> Tensor:
+    """``gradient`` where ``x > 0``, else 0, into ``out``, which may be either of the two."""
+    torch.ops.aten.threshold_backward.grad_input(gradient, x, 0, grad_input=out)
+    return out
+
+
+def _single(x: Tensor) -> Tensor:
+    """float16 and bfloat16 as float32: they hold neither the products nor 16 bits."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+class _Quantiser(torch.autograd.Function):
+    """Equations 1 and 2 for levels ``low..high``; each kind has its own gradient."""
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor, alpha: Tensor, high: int) -> Tensor:
-        ctx.save_for_backward(x, alpha)
-        return _quantised(x, alpha, 0, high)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
-        (gradient,) = gradients
-        x, alpha = ctx.saved_tensors
-        clipped = _at_least_zero(x - alpha).mul_(gradient)
-        inside = _at_least_zero(x.clone()).mul_(gradient).sub_(clipped)
-        return inside, clipped.sum(), None
-
-
-class _PactPlus(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, alpha: Tensor, high: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, alpha: Tensor, low: int, high: int) -> Tensor:
         ctx.save_for_backward(x, alpha)
         ctx.high = high
-        return _quantised(x, alpha, 0, high)
+        z = _single(x).mul(high).div_(alpha)
+        # Clipping behind the rounding, to 0 and n, gives the same as in front of it, to 0 and alpha.
+        return z.round_().clamp_(low, high).mul_(alpha).div_(high).to(x.dtype)
 
+
+class _Pact(_Quantiser):
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
-        (gradient,) = gradients
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
         x, alpha = ctx.saved_tensors
-        clipped = _at_least_zero(x - alpha).mul_(gradient)
-        inside = _at_least_zero(x.clone()).mul_(gradient).sub_(clipped)
-        z = x.mul(ctx.high).div_(alpha)
+        wide, gradient = _single(x), _single(gradients[0])
+        buffer = wide - alpha
+        above = _where_not_negative(gradient, buffer, out=buffer).sum()
+        torch.sub(alpha, wide, out=buffer)
+        _where_positive(gradient, buffer, out=buffer)
+        return _where_not_negative(buffer, wide, out=buffer).to(x.dtype), above, None, None
+
+
+class _PactPlus(_Quantiser):
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        inside, above, *_ = _Pact.backward(ctx, *gradients)
+        x, alpha = ctx.saved_tensors
+        z = _single(x).mul(ctx.high).div_(alpha)
         error = z.round().sub_(z).div_(ctx.high)
-        return inside, (error.mul_(inside).add_(clipped)).sum(), None
+        return inside, above + error.mul_(inside).sum(), None, None
 
 
-class _SignedPact(torch.autograd.Function):
+class _SignedPact(_Quantiser):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, alpha: Tensor, high: int) -> Tensor:
-        ctx.save_for_backward(x, alpha)
-        return _quantised(x, alpha, -high, high)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
-        (gradient,) = gradients
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
         x, alpha = ctx.saved_tensors
-        above = _at_least_zero(x - alpha).mul_(gradient)
-        below = _at_least_zero(torch.neg(x).sub_(alpha)).mul_(gradient)
-        return gradient - above - below, (above - below).sum(), None
+        wide, gradient = _single(x), _single(gradients[0])
+        buffer = wide - alpha
+        above = _where_not_negative(gradient, buffer, out=buffer).sum()
+        torch.neg(wide, out=buffer).sub_(alpha)
+        below = _where_not_negative(gradient, buffer, out=buffer).sum()
+        torch.sub(alpha, torch.abs(wide, out=buffer), out=buffer)
+        return _where_positive(gradient, buffer, out=buffer).to(x.dtype), above - below, None, None
 
 
 def pact(x: Tensor, alpha: Tensor, bits: int) -> Tensor:
@@ -88,7 +97,7 @@ def pact(x: Tensor, alpha: Tensor, bits: int) -> Tensor:
     ``x`` has any shape, ``alpha`` none (one clip per layer). Rounding is half to even. The gradient
     is equation 3's: to x on ``0 <= x < alpha``, to alpha on ``x >= alpha``.
     """
-    result: Tensor = _Pact.apply(x, alpha, (1 << bits) - 1)  # type: ignore[no-untyped-call]
+    result: Tensor = _Pact.apply(x, alpha, 0, (1 << bits) - 1)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -98,7 +107,7 @@ def pact_plus(x: Tensor, alpha: Tensor, bits: int) -> Tensor:
     There z is ``x n / alpha``; so it is the derivative of ``round(z) alpha / n``, rounding passed
     straight through.
     """
-    result: Tensor = _PactPlus.apply(x, alpha, (1 << bits) - 1)  # type: ignore[no-untyped-call]
+    result: Tensor = _PactPlus.apply(x, alpha, 0, (1 << bits) - 1)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -108,7 +117,8 @@ def signed_pact(x: Tensor, alpha: Tensor, bits: int) -> Tensor:
     The gradient goes to x on ``-alpha < x < alpha``, to alpha on ``x >= alpha``, and to alpha with
     its sign changed on ``x <= -alpha``.
     """
-    result: Tensor = _SignedPact.apply(x, alpha, (1 << (bits - 1)) - 1)  # type: ignore[no-untyped-call]
+    n = (1 << (bits - 1)) - 1
+    result: Tensor = _SignedPact.apply(x, alpha, -n, n)  # type: ignore[no-untyped-call]
     return result
 
 

@@ -44,15 +44,6 @@ class WeightQuantiser(nn.Module):
         return f"bits={self.bits}"
 
 
-def straight_through(rounded: Tensor, value: Tensor) -> Tensor:
-    """``rounded``, with the gradient of ``value``.
-
-    Exact where both have the same sign and differ by less than their size, as rounding does:
-    ``value + (rounded - value)`` then has no rounding error (Sterbenz), or rounded is 0.
-    """
-    return value + (rounded - value).detach()
-
-
 def largest(weight: Tensor) -> Tensor:
     """``max |w|``, but never 0: weights that are all 0 divide nothing by 0."""
     return weight.abs().amax().clamp(min=torch.finfo(weight.dtype).tiny)
