@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,13 +16,22 @@ from .tables import exactness_table, files_table, products_table, study_table, t
 @click.option("--network", default="digits", show_default=True, help="Which network.")
 @click.option("--act-bits", type=int, default=4, show_default=True, help="Width of the activations.")
 @click.option("--weight-bits", type=int, default=4, show_default=True, help="Width of the weights.")
+@click.option("--weights", default="dorefa", show_default=True, help="Weight quantiser: dorefa or sawb.")
+@click.option("--init", type=FILE, default=None, help="Float parameters (.npz) to start from.")
+@click.option("--data", type=FOLDER, default=None, help="Folder of the data set.")
 @click.option("--epochs", type=click.IntRange(0), default=None, help="Instead of the recipe's own number.")
+@click.option("--images-per-epoch", type=click.IntRange(1), default=None, help="A random part an epoch.")
+@click.option("--recipe", default=None, help="Instead of the network's own, or finetune with --init.")
+@click.option(
+    "--mixed-precision/--full-precision", default=None, help="bfloat16 in training.  [default: on CUDA only]"
+)
+@click.option("--device", default="cpu", show_default=True, help="Where to train: cpu, cuda, cuda:1.")
 @seed()
 @out()
 def train(
-    network: str, act_bits: int, weight_bits: int, epochs: int | None, seed: int, out: Path, as_json: bool
+    network: str, act_bits: int, weight_bits: int, seed: int, out: Path, as_json: bool, **options: Any
 ) -> None:
-    """Train a network with PACT activations, and its float twin, on real images."""
+    """Train a network with PACT activations on real images, from scratch or from float parameters."""
     from ..qat.training import train as run
 
     output = Output(as_json=as_json)
@@ -30,9 +40,9 @@ def train(
         act_bits=act_bits,
         weight_bits=weight_bits,
         seed=seed,
-        epochs=epochs,
         out=out,
         progress=output.progress,
+        **options,
     )
     output.finish(metrics, training_table(metrics))
 

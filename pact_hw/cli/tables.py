@@ -16,14 +16,14 @@ def training_table(metrics: Mapping[str, Any]) -> Table:
         f"{metrics['network']}: {metrics['act_bits']}-bit activations, {metrics['weight_bits']}-bit weights"
     )
     held_out = metrics["held_out_images"]
-    return facts(
-        title,
-        {
-            f"accuracy on {held_out} held-out images": f"{metrics['accuracy']:.2%}",
-            "the float twin's": f"{metrics['float_accuracy']:.2%}",
-            "alpha": ", ".join(f"{name} {alpha:.3f}" for name, alpha in metrics["alpha"].items()),
-        },
-    )
+    rows = {f"accuracy on {held_out} held-out images": f"{metrics['accuracy']:.2%}"}
+    if "float_accuracy" in metrics:
+        rows["the float twin's"] = f"{metrics['float_accuracy']:.2%}"
+    if "lost" in metrics:
+        rows["only the float twin is right"] = f"{len(metrics['lost'])} images"
+        rows["only the quantised network is right"] = f"{len(metrics['won'])} images"
+    rows["alpha"] = ", ".join(f"{name} {alpha:.3f}" for name, alpha in metrics["alpha"].items())
+    return facts(title, rows)
 
 
 def exactness_table(exactness: Mapping[str, Any]) -> Table:

@@ -19,7 +19,7 @@ from ..spec.formats import check_int
 from .networks import MAX_SEED, Network, Widths, build
 
 CHECKPOINT = "checkpoint.safetensors"
-_METADATA = "pact_hw"
+METADATA = "pact_hw"
 
 
 def save_checkpoint(folder: Path, network: Network, *, seed: int) -> None:
@@ -32,18 +32,18 @@ def save_checkpoint(folder: Path, network: Network, *, seed: int) -> None:
         "seed": seed,
     }
     # One member only: safetensors writes several in no fixed order.
-    metadata = {_METADATA: canonical_json(description)}
+    metadata = {METADATA: canonical_json(description)}
     with atomic_path(folder / CHECKPOINT) as path:
         save_file({name: t.contiguous() for name, t in network.state_dict().items()}, path, metadata)
 
 
 def _read_file(path: Path) -> tuple[Any, dict[str, Tensor]]:
     with safe_open(path, framework="pt") as file:
-        description = json.loads((file.metadata() or {}).get(_METADATA, "null"))
+        description = json.loads((file.metadata() or {}).get(METADATA, "null"))
         return description, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
-def _check(path: Path, tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+def check_tensors(path: Path, tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
     """Refuse tensors that are not a usable state of the network."""
     if difference := tensors.keys() ^ expected.keys():
         raise InputError(f"{path}: tensor {min(difference)!r} is missing or does not belong to the network")
@@ -83,6 +83,6 @@ def load_checkpoint(folder: Path) -> tuple[Network, int]:
     except KeyError as error:
         raise InputError(f"{path}: metadata: {type(error).__name__}: {error}") from None
     network = build(name, widths, seed)
-    _check(path, tensors, network.state_dict())
+    check_tensors(path, tensors, network.state_dict())
     network.load_state_dict(tensors)
     return network.eval(), seed

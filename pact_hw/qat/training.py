@@ -7,35 +7,27 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from ..errors import InputError
 from ..files import write_json
 from ..progress import SILENT, Advance, Progress
 from ..spec import SCHEMA_VERSION
 from ..spec.formats import check_int
+from .augment import crop
 from .checkpoint import save_checkpoint
 from .data import DATA, Images
+from .finetune import finetune
 from .networks import Network, Widths, build
 from .optimiser import with_alpha_group
 from .pact import PACT
+from .quantised import Quantised
 
 EPOCHS = 40
 BATCH = 64
 RATE = 0.03
 WEIGHT_DECAY = 5e-4
 METRICS = "metrics.json"
-
-
-def shift(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Each image (B x C x Y x X) moved by -1, 0 or 1 pixels along both axes, zeros moving in."""
-    count, _, height, width = images.shape
-    padded = nn.functional.pad(images, (1, 1, 1, 1))
-    dy, dx = torch.randint(0, 3, (2, count, 1), generator=generator)
-    rows = (dy + torch.arange(height))[:, None, :, None]
-    cols = (dx + torch.arange(width))[:, None, None, :]
-    batch = torch.arange(count)[:, None, None, None]
-    channel = torch.arange(images.shape[1])[None, :, None, None]
-    return padded[batch, channel, rows, cols]
 
 
 def fit(network: Network, images: Images, *, epochs: int, seed: int, advance: Advance) -> None:
@@ -53,7 +45,7 @@ def fit(network: Network, images: Images, *, epochs: int, seed: int, advance: Ad
     for _ in range(epochs):
         for batch in torch.randperm(len(images), generator=generator).split(BATCH):  # type: ignore[no-untyped-call]
             optimiser.zero_grad()
-            logits = network(shift(levels[batch], generator))
+            logits = network(crop(levels[batch], 1, generator))
             nn.functional.cross_entropy(logits, labels[batch]).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
@@ -77,8 +69,13 @@ def train(
     epochs: int | None = None,
     out: Path,
     progress: Progress = SILENT,
+    weights: str = "dorefa",
+    **options: Any,
 ) -> dict[str, Any]:
-    """Train ``network`` and its float twin; write ``checkpoint.safetensors`` and ``metrics.json``.
+    """Train ``network``; write ``checkpoint.safetensors`` and ``metrics.json``.
+
+    The digits' float twin is trained with it; for every other network, the ``weights`` and the
+    further ``options`` see ``pact_hw.qat.finetune``.
 
     Returns what ``metrics.json`` holds: ``accuracy`` and ``float_accuracy`` over the held-out
     images, the clips, and what was asked for.
@@ -86,6 +83,13 @@ def train(
     Raises:
         InputError: an unknown network, or a width, seed or number of epochs out of range.
     """
+    if network != "digits":
+        made_of = Quantised(
+            network=network, act_bits=act_bits, weight_bits=weight_bits, weights=weights, seed=seed
+        )
+        return finetune(made_of, epochs=epochs, out=out, progress=progress, **options)
+    if unused := [name for name, value in options.items() if value not in (None, "cpu")]:
+        raise InputError(f"{unused[0]} is not for network 'digits'")
     widths = Widths(act_bits=act_bits, weight_bits=weight_bits)
     epochs = check_int("epochs", EPOCHS if epochs is None else epochs, 0, 100_000)
     quantised, twin = (build(network, w, seed) for w in (widths, None))

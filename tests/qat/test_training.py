@@ -17,7 +17,7 @@ from pact_hw.qat.checkpoint import CHECKPOINT, load_checkpoint
 from pact_hw.qat.convert import convert
 from pact_hw.qat.data import digits
 from pact_hw.qat.networks import Widths, build
-from pact_hw.qat.training import accuracy, shift, train
+from pact_hw.qat.training import accuracy, train
 from pact_hw.spec import RequantiserKind, RequantiserSpec
 
 
@@ -83,18 +83,12 @@ def test_held_out_images_are_held_out():
     assert not np.array_equal(digits(4)[1].labels, test_images.labels)
 
 
-def test_shift_moves_by_at_most_one_pixel():
-    images = torch.arange(1, 10, dtype=torch.uint8).reshape(1, 1, 3, 3).repeat(200, 1, 1, 1)
-    moved = shift(images, torch.Generator().manual_seed(0))
-    padded = torch.nn.functional.pad(images[0, 0], (1, 1, 1, 1))
-    allowed = {bytes(padded[y : y + 3, x : x + 3].flatten().tolist()) for y in range(3) for x in range(3)}
-    assert {bytes(image.flatten().tolist()) for image in moved} == allowed
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"network": "vgg"}, r"network must be one of digits, not 'vgg'"),
+        ({"network": "vgg"}, r"network must be one of digits, resnet20, .*, not 'vgg'"),
+        ({"network": "resnet20", "weights": "ternary"}, r"weights must be one of .*, not 'ternary'"),
+        ({"data": "x"}, r"data is not for network 'digits'"),
         ({"act_bits": 0}, r"act_bits must be an integer from 1 to 16, not 0"),
         ({"weight_bits": 33}, r"weight_bits must be an integer from 1 to 16, not 33"),
         ({"seed": -1}, r"seed must be an integer from 0 to 4294967295, not -1"),

@@ -3,6 +3,6 @@
 from .cifar10 import cifar10
 from .digits import digits
 from .images import Images, ImageSource
-from .sets import DATA, DATA_SETS, load
+from .sets import DATA, load
 
-__all__ = ["DATA", "DATA_SETS", "ImageSource", "Images", "cifar10", "digits", "load"]
+__all__ = ["DATA", "ImageSource", "Images", "cifar10", "digits", "load"]

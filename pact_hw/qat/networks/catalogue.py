@@ -23,24 +23,43 @@ from .svhn import SvhnNet
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One network: how it is built, its images (C, Y, X), its data set and the paper's recipe."""
+    """One network: how it is built, its images (C, Y, X), its data set and the paper's recipe.
+
+    ``hints`` are the activations that a teacher's are compared with in fine-tuning; ``stream`` are
+    patterns of the activations that have the residual width, where the residual stream is apart.
+    """
 
     build: Callable[[], nn.Module]
     input_shape: tuple[int, int, int]
     data_set: str
     recipe: str
+    hints: tuple[str, ...] = ()
+    stream: tuple[str, ...] = ()
 
 
 def _imagenet(build: Callable[[], nn.Module]) -> Entry:
     return Entry(build=build, input_shape=(3, 224, 224), data_set="imagenet", recipe="resnet")
 
 
+_BLOCKS = tuple(f"layer{stage}.{block}.relu2" for stage in (1, 2, 3) for block in (0, 1, 2))
+
+
+def _cifar(build: Callable[[], nn.Module], stream: tuple[str, ...] = ()) -> Entry:
+    return Entry(
+        build=build,
+        input_shape=(3, 32, 32),
+        data_set="cifar10",
+        recipe="cifar10",
+        hints=_BLOCKS,
+        stream=stream,
+    )
+
+
 CATALOGUE: dict[str, Entry] = {
     "digits": Entry(build=DigitsNet, input_shape=(1, 8, 8), data_set="digits", recipe="digits"),
-    "resnet20": Entry(build=resnet20, input_shape=(3, 32, 32), data_set="cifar10", recipe="cifar10"),
-    "resnet20-b": Entry(
-        build=partial(resnet20, option="B"), input_shape=(3, 32, 32), data_set="cifar10", recipe="cifar10"
-    ),
+    "resnet20": _cifar(resnet20),
+    "resnet20-b": _cifar(partial(resnet20, option="B")),
+    "resnet20-stream": _cifar(partial(resnet20, stream=True), stream=("relu", "*.relu2")),
     "svhn": Entry(build=SvhnNet, input_shape=(3, 40, 40), data_set="svhn", recipe="svhn"),
     "alexnet-bn": Entry(build=AlexNetBN, input_shape=(3, 227, 227), data_set="imagenet", recipe="alexnet"),
     "preact-resnet18": _imagenet(partial(PreActResNet, 18)),

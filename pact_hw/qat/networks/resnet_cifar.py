@@ -32,11 +32,16 @@ def _shortcut(in_channels: int, out_channels: int, option: str) -> nn.Module:
 
 
 class Block(nn.Module):
-    """``relu2(bn2(conv2(relu1(bn1(conv1(x))))) + shortcut(x))``; more channels mean half the pixels."""
+    """``relu2(bn2(conv2(relu1(bn1(conv1(x))))) + shortcut(x))``; more channels mean half the pixels.
 
-    def __init__(self, in_channels: int, out_channels: int, option: str) -> None:
+    With ``stream`` what the first convolution reads is activated once more. That changes nothing in
+    the float network; quantised, the stream of the shortcuts can have more bits than what is multiplied.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, option: str, *, stream: bool = False) -> None:
         super().__init__()
         stride = 1 if in_channels == out_channels else 2
+        self.relu0 = nn.ReLU() if stream else nn.Identity()
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(out_channels)
         self.relu1 = nn.ReLU()
@@ -47,7 +52,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """B x C x Y x X to the block's output."""
-        y = self.relu1(self.bn1(self.conv1(x)))
+        y = self.relu1(self.bn1(self.conv1(self.relu0(x))))
         y = self.bn2(self.conv2(y))
         z: Tensor = self.relu2(y + self.shortcut(x))
         return z
@@ -56,15 +61,15 @@ class Block(nn.Module):
 class ResNetCifar(nn.Module):
     """6 n + 2 layers in three stages of 16, 32 and 64 channels; ``option`` is the shortcuts' kind."""
 
-    def __init__(self, blocks: int, *, option: str, classes: int = 10) -> None:
+    def __init__(self, blocks: int, *, option: str, stream: bool = False, classes: int = 10) -> None:
         super().__init__()
         self.normalise = Normalise(MEAN, STD)
         self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
         self.relu = nn.ReLU()
-        self.layer1 = self._stage(16, 16, blocks, option)
-        self.layer2 = self._stage(16, 32, blocks, option)
-        self.layer3 = self._stage(32, 64, blocks, option)
+        self.layer1 = self._stage(16, 16, blocks, option, stream)
+        self.layer2 = self._stage(16, 32, blocks, option, stream)
+        self.layer3 = self._stage(32, 64, blocks, option, stream)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.linear = nn.Linear(64, classes)
         for module in self.modules():
@@ -72,9 +77,9 @@ class ResNetCifar(nn.Module):
                 nn.init.kaiming_normal_(module.weight)
 
     @staticmethod
-    def _stage(in_channels: int, channels: int, blocks: int, option: str) -> nn.Sequential:
-        rest = (Block(channels, channels, option) for _ in range(blocks - 1))
-        return nn.Sequential(Block(in_channels, channels, option), *rest)
+    def _stage(in_channels: int, channels: int, blocks: int, option: str, stream: bool) -> nn.Sequential:
+        inputs = [in_channels] + [channels] * (blocks - 1)
+        return nn.Sequential(*(Block(c, channels, option, stream=stream) for c in inputs))
 
     def forward(self, levels: Tensor) -> Tensor:
         """Logits (B x classes) of images of uint8 levels (B x 3 x 32 x 32)."""
@@ -84,6 +89,6 @@ class ResNetCifar(nn.Module):
         return logits
 
 
-def resnet20(*, option: str = "A") -> ResNetCifar:
+def resnet20(*, option: str = "A", stream: bool = False) -> ResNetCifar:
     """20 layers, 41 M multiply-accumulates an image."""
-    return ResNetCifar(3, option=option)
+    return ResNetCifar(3, option=option, stream=stream)

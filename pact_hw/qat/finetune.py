@@ -1,0 +1,134 @@
+"""Training of the catalogue's networks: from scratch by the paper's recipes, or from float parameters."""
+
+from __future__ import annotations
+
+import copy
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..files import write_json
+from ..progress import SILENT, Progress
+from ..spec import SCHEMA_VERSION
+from ..spec.formats import check_int
+from .data import ImageSource, load
+from .fit import alphas, classify, fit
+from .networks import load_parameters
+from .networks.catalogue import entry
+from .prepare import measure_statistics, prepare
+from .quantised import Quantised, save_quantised
+from .recipes import RECIPES
+from .resume import remove_state
+
+METRICS = "metrics.json"
+
+CALIBRATION_IMAGES = 1000
+"""Training images, without augmentation, that clips and statistics are measured on."""
+
+
+def finetune(
+    made_of: Quantised,
+    *,
+    init: Path | None,
+    data: Path | None,
+    out: Path,
+    recipe: str | None = None,
+    epochs: int | None = None,
+    images_per_epoch: int | None = None,
+    mixed_precision: bool | None = None,
+    device: str = "cpu",
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Train a quantised network; write ``checkpoint.safetensors``, ``metrics.json``, ``metrics.jsonl``.
+
+    With ``init`` (float parameters) the network starts equalised and calibrated, and learns the
+    float network's logits; without it, it starts from scratch and learns the labels. With no
+    epochs at all it is calibrated only. A training that was killed goes on when it is asked for again.
+
+    Returns:
+        What ``metrics.json`` holds: with ``init``, ``accuracy`` and ``float_accuracy`` over the test
+        images and the indices of the images that were ``lost`` and ``won``.
+
+    Raises:
+        InputError: files are missing or unusable, or a number is out of range.
+    """
+    plan = RECIPES[recipe or ("finetune" if init else entry(made_of.network).recipe)]
+    epochs = check_int("epochs", plan.epochs if epochs is None else epochs, 0, 100_000)
+    known = entry(made_of.network)
+    training, test = load(known.data_set, data, size=known.input_shape[-1], seed=made_of.seed)
+    twin = made_of.float_network()
+    if init is not None:
+        load_parameters(twin, init)
+    model = made_of.quantise(twin).to(device)
+    twin.to(device).eval()
+    start = time.perf_counter()
+    sample = _sample(training, made_of.seed).to(device)
+    logit_scale = 1.0
+    with progress.task("calibrate"):
+        if init is not None:
+            logit_scale = prepare(model, sample)
+    if epochs:
+        fit(
+            _channels_last(model),
+            training,
+            plan,
+            epochs=epochs,
+            seed=made_of.seed,
+            folder=out,
+            training={**asdict(made_of), "init": init is not None, "images_per_epoch": images_per_epoch},
+            teacher=None if init is None else _channels_last(copy.deepcopy(twin)),
+            hints=known.hints if init else (),
+            logit_scale=logit_scale,
+            images_per_epoch=images_per_epoch,
+            mixed_precision=mixed_precision,
+            progress=progress,
+        )
+        model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        if init is not None:
+            measure_statistics(model, sample)
+    metrics = {
+        "schema": SCHEMA_VERSION,
+        **asdict(made_of),
+        "epochs": epochs,
+        "images_per_epoch": min(len(training), images_per_epoch or len(training)),
+        "training_images": len(training),
+        "held_out_images": len(test),
+        **_compare(classify(model, test), classify(twin, test) if init else None, _labels(test)),
+        "alpha": {name: round(alpha, 6) for name, alpha in alphas(model).items()},
+        "seconds": round(time.perf_counter() - start, 2),
+    }
+    save_quantised(out, model, made_of)
+    write_json(out / METRICS, metrics)
+    remove_state(out)
+    return metrics
+
+
+def _channels_last(model: nn.Module) -> nn.Module:
+    """``model`` itself, in the memory layout that convolutions are fastest in."""
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _sample(source: ImageSource, seed: int) -> Tensor:
+    order = np.random.default_rng([seed]).permutation(len(source))[:CALIBRATION_IMAGES]
+    return torch.from_numpy(source.batch(order).levels)
+
+
+def _labels(source: ImageSource) -> Tensor:
+    return torch.from_numpy(source.batch(np.arange(len(source))).labels)
+
+
+def _compare(ours: Tensor, theirs: Tensor | None, labels: Tensor) -> dict[str, Any]:
+    """Accuracy, and against the float network the images that only one of the two gets right."""
+    right = ours == labels
+    result: dict[str, Any] = {"accuracy": right.double().mean().item()}
+    if theirs is not None:
+        float_right = theirs == labels
+        result["float_accuracy"] = float_right.double().mean().item()
+        result["lost"] = (float_right & ~right).nonzero().flatten().tolist()
+        result["won"] = (~float_right & right).nonzero().flatten().tolist()
+    return result
