@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError
 from ..files import read_json, write_json
 from ..progress import SILENT, Progress
 from .finetune import METRICS, finetune
@@ -13,11 +14,11 @@ from .quantised import Quantised
 
 RESULTS = "accuracy.json"
 
-EPOCHS = {2: 20, 3: 8, 4: 4, 5: 3}
-"""Fine-tuning epochs of ``IMAGES_PER_EPOCH`` images by width; other widths get those of the nearest."""
+IMAGES_PER_EPOCH = 3200
+"""A random part of CIFAR-10's 50,000 training images, so that resumption is fine-grained."""
 
-IMAGES_PER_EPOCH = 6400
-"""A random eighth of the training images, so that progress and resumption are fine-grained."""
+PLANS = {2: ("finetune-low", 18), 3: ("finetune-low", 8), 4: ("finetune", 4), 5: ("finetune", 3)}
+"""Recipe and epochs by width."""
 
 
 def run_accuracy_study(
@@ -25,7 +26,7 @@ def run_accuracy_study(
     init: Path,
     data: Path,
     out: Path,
-    network: str = "resnet20",
+    networks: Sequence[str] = ("resnet20", "resnet20-stream"),
     bits: Sequence[int] = (4, 5, 3, 2),
     weights: Sequence[str] = ("dorefa", "sawb"),
     seeds: Sequence[int] = (0,),
@@ -33,43 +34,53 @@ def run_accuracy_study(
     device: str = "cpu",
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
-    """Fine-tune ``network`` at each width, with each weight quantiser and seed; write ``accuracy.json``.
+    """Fine-tune each network at each width, with each weight quantiser and seed; write ``accuracy.json``.
 
     A run whose ``metrics.json`` is in ``out`` is not done again, and one that was killed goes on.
 
     Returns:
         What ``accuracy.json`` holds: a row a run, with the accuracy on the test images, the float
         network's, and how many images only one of them gets right.
+
+    Raises:
+        InputError: as ``finetune``, or a width without a plan.
     """
+    if unknown := set(bits) - PLANS.keys():
+        raise InputError(f"bits of the study must be from {min(PLANS)} to {max(PLANS)}, not {min(unknown)}")
+    wanted = [
+        Quantised(network=network, act_bits=width, weight_bits=width, weights=kind, seed=seed)
+        for seed in seeds
+        for kind in weights
+        for network in networks
+        for width in bits
+    ]
     rows = []
-    for seed in seeds:
-        for kind in weights:
-            for width in bits:
-                folder = out / f"{network}-{kind}-{width}-seed{seed}"
-                if (folder / METRICS).is_file():
-                    metrics = read_json(folder / METRICS)
-                else:
-                    metrics = finetune(
-                        Quantised(
-                            network=network, act_bits=width, weight_bits=width, weights=kind, seed=seed
-                        ),
-                        init=init,
-                        data=data,
-                        out=folder,
-                        epochs=EPOCHS[min(max(width, 2), 5)],
-                        images_per_epoch=IMAGES_PER_EPOCH,
-                        mixed_precision=mixed_precision,
-                        device=device,
-                        progress=progress,
-                    )
-                rows.append(_row(metrics))
-    result = {"network": network, "runs": rows, "folder": str(out)}
+    with progress.task("study", total=len(wanted)) as advance:
+        for made_of in wanted:
+            folder = out / f"{made_of.network}-{made_of.weights}-{made_of.act_bits}-seed{made_of.seed}"
+            if not (folder / METRICS).is_file():
+                recipe, epochs = PLANS[made_of.act_bits]
+                finetune(
+                    made_of,
+                    init=init,
+                    data=data,
+                    out=folder,
+                    recipe=recipe,
+                    epochs=epochs,
+                    images_per_epoch=IMAGES_PER_EPOCH,
+                    mixed_precision=mixed_precision,
+                    device=device,
+                    progress=progress,
+                )
+            rows.append(_row(read_json(folder / METRICS)))
+            advance(1)
+    result = {"runs": rows, "images_per_epoch": IMAGES_PER_EPOCH}
     write_json(out / RESULTS, result)
     return result
 
 
 def _row(metrics: dict[str, Any]) -> dict[str, Any]:
-    names = ("act_bits", "weight_bits", "weights", "seed", "epochs", "images_per_epoch", "held_out_images")
+    names = ("network", "weights", "act_bits", "weight_bits", "seed", "epochs", "held_out_images")
     return {
         **{name: metrics[name] for name in (*names, "accuracy", "float_accuracy", "seconds")},
         "points_below_float": round(100 * (metrics["float_accuracy"] - metrics["accuracy"]), 3),

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..errors import InputError
 from ..files import write_json
 from ..progress import SILENT, Progress
 from ..spec import SCHEMA_VERSION
@@ -20,9 +21,9 @@ from .data import ImageSource, load
 from .fit import alphas, classify, fit
 from .networks import load_parameters
 from .networks.catalogue import entry
-from .prepare import measure_statistics, prepare
+from .prepare import prepare
 from .quantised import Quantised, save_quantised
-from .recipes import RECIPES
+from .recipes import RECIPES, Recipe
 from .resume import remove_state
 
 METRICS = "metrics.json"
@@ -57,9 +58,10 @@ def finetune(
     Raises:
         InputError: files are missing or unusable, or a number is out of range.
     """
-    plan = RECIPES[recipe or ("finetune" if init else entry(made_of.network).recipe)]
-    epochs = check_int("epochs", plan.epochs if epochs is None else epochs, 0, 100_000)
     known = entry(made_of.network)
+    plan = _recipe(recipe or ("finetune" if init else known.recipe))
+    epochs = check_int("epochs", plan.epochs if epochs is None else epochs, 0, 100_000)
+    _check_device(device)
     training, test = load(known.data_set, data, size=known.input_shape[-1], seed=made_of.seed)
     twin = made_of.float_network()
     if init is not None:
@@ -82,15 +84,13 @@ def finetune(
             folder=out,
             training={**asdict(made_of), "init": init is not None, "images_per_epoch": images_per_epoch},
             teacher=None if init is None else _channels_last(copy.deepcopy(twin)),
-            hints=known.hints if init else (),
+            hints=known.hints if init and plan.hint else (),
             logit_scale=logit_scale,
             images_per_epoch=images_per_epoch,
             mixed_precision=mixed_precision,
             progress=progress,
         )
         model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        if init is not None:
-            measure_statistics(model, sample)
     metrics = {
         "schema": SCHEMA_VERSION,
         **asdict(made_of),
@@ -106,6 +106,19 @@ def finetune(
     write_json(out / METRICS, metrics)
     remove_state(out)
     return metrics
+
+
+def _recipe(name: str) -> Recipe:
+    if name not in RECIPES:
+        raise InputError(f"recipe must be one of {', '.join(RECIPES)}, not {name!r}")
+    return RECIPES[name]
+
+
+def _check_device(name: str) -> None:
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:  # unknown, or no such accelerator
+        raise InputError(f"device {name!r} cannot be used here: {str(error).splitlines()[0]}") from None
 
 
 def _channels_last(model: nn.Module) -> nn.Module:

@@ -102,5 +102,17 @@ RECIPES: dict[str, Recipe] = {
         crop=4,
         flip=True,
     ),
+    # The same for 2 and 3 bits, whose weights have further to go.
+    "finetune-low": Recipe(
+        epochs=20,
+        batch=64,
+        rate=2e-3,
+        weight_decay=0.0,
+        adam_epsilon=1e-8,
+        cosine=True,
+        warm_up=0.03,
+        crop=4,
+        flip=True,
+    ),
     "digits": Recipe(epochs=40, batch=64, rate=0.03, weight_decay=5e-4, cosine=True, warm_up=0.2, crop=1),
 }

@@ -11,6 +11,10 @@ import numpy as np
 from ...errors import InputError
 
 
+class _NdArray:
+    """Stands where the pickle names the class of arrays; nothing is made of it."""
+
+
 def _array(*_: Any) -> np.ndarray:
     """What ``numpy._reconstruct`` gives: an array whose state follows in the pickle."""
     return np.empty(0, dtype=np.uint8)
@@ -27,7 +31,7 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
 _HARMLESS = {
     ("numpy.core.multiarray", "_reconstruct"): _array,
     ("numpy._core.multiarray", "_reconstruct"): _array,
-    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "ndarray"): _NdArray,
     ("numpy", "dtype"): _dtype,
     ("_codecs", "encode"): _encode,
 }
