@@ -10,6 +10,7 @@ from pact_hw.files import write_json
 
 from ..plots.style import save, style
 from ..tables import Value, write_csv
+from .axes import AXES
 from .goals import MEANINGS, NUMBERS
 from .plots import trade_off
 from .refine import with_measured_areas
@@ -39,8 +40,8 @@ def rows(columns: Columns) -> Rows:
 
 def shown(space: Space) -> list[str]:
     """The columns that a reader wants: number, what varies, what is told."""
-    told = [name for name in NUMBERS if name not in space.axes]
-    goals = [goal.metric for goal in space.objectives if goal.metric in space.axes]
+    told = [name for name in NUMBERS if name not in AXES]
+    goals = [goal.metric for goal in space.objectives if goal.metric in AXES]
     return list(dict.fromkeys([COLUMN, *space.varied, *goals, *told]))
 
 

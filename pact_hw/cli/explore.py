@@ -67,6 +67,7 @@ def explore(
     output = Output(as_json=as_json)
     space = Space.load(space_file)
     found = run(space, out, _executor(workers, scheduler), progress=output.progress)
+    result = write_results(space, found, out)
     refined: list[dict[str, Any]] = []
     if refine:
 
@@ -75,7 +76,7 @@ def explore(
 
         how = {"liberty": [sha256(read(path, path.read_bytes)).hexdigest() for path in liberty]}
         refined = measure(found.front, out, one, most=refine, how=how, progress=output.progress)
-    result = write_results(space, found, out, refined=refined)
+        result = write_results(space, found, out, refined=refined)
     tables = [facts(f"Exploration {space.name!r}", _summary(result)), front_table(result, MOST_SHOWN)]
     output.finish(result, *tables, *([refined_table(refined)] if refined else []))
     problems = [] if result["front"] else ["no design keeps every limit"]

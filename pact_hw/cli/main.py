@@ -17,6 +17,7 @@ from ..errors import InputError, ToolError
 from .commands import COMMANDS
 from .demo import demo
 from .explore import explore
+from .report import report
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -25,7 +26,7 @@ def cli() -> None:
     """From a PyTorch network with PACT activations to Verilog that computes exactly the same numbers."""
 
 
-for _command in (*COMMANDS, explore, demo):
+for _command in (*COMMANDS, explore, report, demo):
     cli.add_command(_command)
 
 

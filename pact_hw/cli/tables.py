@@ -34,7 +34,7 @@ def exactness_table(exactness: Mapping[str, Any]) -> Table:
             name,
             layer["channels"],
             f"{layer['thresholds_checked']:,}",
-            layer["widest_mult_bits"],
+            layer.get("widest_mult_bits", layer.get("requantiser", "")),
             f"{layer['levels_compared']:,}",
             layer["level_mismatches"],
         )
@@ -89,7 +89,10 @@ def front_table(result: Mapping[str, Any], most: int) -> Table:
     shown = result["front"][:most]
     rows = [[_number(design[name]) for name in names] for design in shown]
     title = "Pareto front" if len(shown) == len(result["front"]) else f"Pareto front, the first {most}"
-    return grid(title, names, rows)
+    table = grid(title, [name.replace("_", " ") for name in names], rows)
+    for column in table.columns:
+        column.no_wrap = False  # there may be many: their heads are folded
+    return table
 
 
 def refined_table(refined: Sequence[Mapping[str, Any]]) -> Table:
