@@ -49,13 +49,50 @@ def train(
 
 @command("convert", example="convert out/digits --out out/digits-integer")
 @click.argument("folder", metavar="DIR", type=FOLDER)
+@click.option("--data", type=FOLDER, default=None, help="Folder of the data set.")
+@click.option(
+    "--images", type=click.IntRange(1), default=1000, show_default=True, help="Test images to compare."
+)
+@click.option("--mult-bits", type=int, default=48, show_default=True, help="Widest multiplier allowed.")
+@click.option("--add-bits", type=int, default=62, show_default=True, help="Widest addend allowed.")
+@click.option("--max-shift", type=int, default=60, show_default=True, help="Longest shift allowed.")
+@click.option(
+    "--fallback",
+    type=click.Choice(["thresholds", "refuse", "half-up", "nearest"]),
+    default="thresholds",
+    show_default=True,
+    help="Where no multiplication is exact: exact thresholds, none, or an approximation, measured.",
+)
 @out()
-def convert(folder: Path, out: Path, as_json: bool) -> None:
+def convert(
+    folder: Path,
+    data: Path | None,
+    images: int,
+    mult_bits: int,
+    add_bits: int,
+    max_shift: int,
+    fallback: str,
+    out: Path,
+    as_json: bool,
+) -> None:
     """Turn a trained network (DIR, from train) into integers, and prove them exact."""
+    from ..qat.conversion.requantiser import Fallback
     from ..qat.convert import convert as run
+    from ..spec import RequantiserSpec
 
     output = Output(as_json=as_json)
-    exactness = run(folder, out, progress=output.progress)
+    widths = RequantiserSpec(
+        mult_bits=mult_bits, add_bits=add_bits, max_shift=max_shift, level_bits=16, residual_bits=16
+    )
+    exactness = run(
+        folder,
+        out,
+        progress=output.progress,
+        data=data,
+        images=images,
+        requantiser=widths,
+        fallback=Fallback(fallback),
+    )
     output.finish(exactness, exactness_table(exactness))
     differ = exactness["level_mismatches"]
     output.verdict(
