@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,9 @@ from .resume import remove_state
 
 METRICS = "metrics.json"
 
+FLOAT_TWIN = "float-twin"
+"""The folder, beside the metrics, of the log of a float network that is trained as well."""
+
 CALIBRATION_IMAGES = 1000
 """Training images, without augmentation, that clips and statistics are measured on."""
 
@@ -35,12 +38,13 @@ CALIBRATION_IMAGES = 1000
 def finetune(
     made_of: Quantised,
     *,
-    init: Path | None,
-    data: Path | None,
+    init: Path | None = None,
+    data: Path | None = None,
     out: Path,
     recipe: str | None = None,
     epochs: int | None = None,
     images_per_epoch: int | None = None,
+    train_twin: bool = False,
     mixed_precision: bool | None = None,
     device: str = "cpu",
     progress: Progress = SILENT,
@@ -51,60 +55,84 @@ def finetune(
     float network's logits; without it, it starts from scratch and learns the labels. With no
     epochs at all it is calibrated only. A training that was killed goes on when it is asked for again.
 
+    Args:
+        made_of: The network and its widths.
+        init: Float parameters (.npz).
+        data: The folder of the data set.
+        out: The folder that is written to.
+        recipe: A name in ``RECIPES``; else the network's own, or ``finetune`` with ``init``.
+        epochs: Instead of the recipe's number.
+        images_per_epoch: A random part of the training images is one epoch.
+        train_twin: Without ``init``: train the float network in the same way, to compare with.
+        mixed_precision: bfloat16 in training; None means on CUDA only.
+        device: Where to train.
+        progress: Told about epochs.
+
     Returns:
-        What ``metrics.json`` holds: with ``init``, ``accuracy`` and ``float_accuracy`` over the test
-        images and the indices of the images that were ``lost`` and ``won``.
+        What ``metrics.json`` holds: ``accuracy`` over the test images and, where there is a float
+        network to compare with, ``float_accuracy`` and the indices of the images that only one of
+        the two gets right (``lost``: the float network; ``won``: the quantised one).
 
     Raises:
         InputError: files are missing or unusable, or a number is out of range.
     """
     known = entry(made_of.network)
     plan = _recipe(recipe or ("finetune" if init else known.recipe))
-    epochs = check_int("epochs", plan.epochs if epochs is None else epochs, 0, 100_000)
+    plan = replace(plan, epochs=check_int("epochs", plan.epochs if epochs is None else epochs, 0, 100_000))
     _check_device(device)
-    training, test = load(known.data_set, data, size=known.input_shape[-1], seed=made_of.seed)
     twin = made_of.float_network()
+    training, test = load(known.data_set, data, size=known.input_shape[-1], seed=made_of.seed)
     if init is not None:
         load_parameters(twin, init)
-    model = made_of.quantise(twin).to(device)
-    twin.to(device).eval()
-    start = time.perf_counter()
-    sample = _sample(training, made_of.seed).to(device)
+    model = made_of.quantise(twin, alpha=plan.alpha).to(device)
+    twin.to(device)
     logit_scale = 1.0
-    with progress.task("calibrate"):
-        if init is not None:
-            logit_scale = prepare(model, sample)
-    if epochs:
+    if init is not None:
+        with progress.task("calibrate"):
+            logit_scale = prepare(model, _sample(training, made_of.seed).to(device))
+    options: dict[str, Any] = {
+        "seed": made_of.seed,
+        "training": {**asdict(made_of), "init": init is not None, "images_per_epoch": images_per_epoch},
+        "images_per_epoch": images_per_epoch,
+        "mixed_precision": mixed_precision,
+        "progress": progress,
+    }
+    start = time.perf_counter()
+    if plan.epochs:
+        teacher = None if init is None else _channels_last(copy.deepcopy(twin)).eval()
         fit(
             _channels_last(model),
             training,
             plan,
-            epochs=epochs,
-            seed=made_of.seed,
             folder=out,
-            training={**asdict(made_of), "init": init is not None, "images_per_epoch": images_per_epoch},
-            teacher=None if init is None else _channels_last(copy.deepcopy(twin)),
-            hints=known.hints if init and plan.hint else (),
+            teacher=teacher,
             logit_scale=logit_scale,
-            images_per_epoch=images_per_epoch,
-            mixed_precision=mixed_precision,
-            progress=progress,
+            **options,
         )
-        model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    trained = time.perf_counter()
+    if train_twin and plan.epochs:
+        fit(_channels_last(twin), training, plan, folder=out / FLOAT_TWIN, **options)
+    seconds = {"seconds": round(trained - start, 2)}
+    if train_twin:
+        seconds["float_seconds"] = round(time.perf_counter() - trained, 2)
+    for trained_model in (model, twin):
+        trained_model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    compared = init is not None or train_twin
     metrics = {
         "schema": SCHEMA_VERSION,
         **asdict(made_of),
-        "epochs": epochs,
+        "epochs": plan.epochs,
         "images_per_epoch": min(len(training), images_per_epoch or len(training)),
         "training_images": len(training),
         "held_out_images": len(test),
-        **_compare(classify(model, test), classify(twin, test) if init else None, _labels(test)),
+        **_compare(classify(model, test), classify(twin, test) if compared else None, _labels(test)),
         "alpha": {name: round(alpha, 6) for name, alpha in alphas(model).items()},
-        "seconds": round(time.perf_counter() - start, 2),
+        **seconds,
     }
     save_quantised(out, model, made_of)
     write_json(out / METRICS, metrics)
     remove_state(out)
+    remove_state(out / FLOAT_TWIN)
     return metrics
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,31 @@ from .resume import Log, load_state, save_state
 LOG_STEPS = 20
 """A line of the log is the mean over this many steps."""
 
+SMALL = 100_000
+"""Parameters of a network that is trained with one thread."""
+
 
 def alphas(model: nn.Module) -> dict[str, float]:
-    """Every clip by its module's path."""
-    quantisers = (
-        (name, module) for name, module in model.named_modules() if isinstance(module, ActQuantiser)
-    )
-    return {name: module.alpha.item() for name, module in quantisers}
+    """Every trained clip by its module's path."""
+    return {
+        name: module.alpha.item()
+        for name, module in model.named_modules()
+        if isinstance(module, ActQuantiser) and module.alpha.requires_grad
+    }
+
+
+@contextmanager
+def few_threads(model: nn.Module) -> Iterator[None]:
+    """One thread for a small ``model`` on the CPU: handing out its work would take longer than the work."""
+    before = torch.get_num_threads()
+    small = sum(parameter.numel() for parameter in model.parameters()) < SMALL
+    if small:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if small:
+            torch.set_num_threads(before)
 
 
 def _loss(logits: Tensor, labels: Tensor, taught: Tensor | None, temperature: float) -> Tensor:
@@ -43,12 +62,10 @@ def fit(
     source: ImageSource,
     recipe: Recipe,
     *,
-    epochs: int,
     seed: int,
     folder: Path,
     training: dict[str, Any],
     teacher: nn.Module | None = None,
-    hints: Sequence[str] = (),
     logit_scale: float = 1.0,
     images_per_epoch: int | None = None,
     mixed_precision: bool | None = None,
@@ -60,13 +77,10 @@ def fit(
         model: The network, on the device on which it is trained.
         source: The training images.
         recipe: Optimiser, schedule, augmentation.
-        epochs: How many epochs in all.
         seed: Decides order and augmentation, with the epoch.
         folder: Gets ``resume.safetensors`` at each epoch's end and ``metrics.jsonl``.
         training: What was asked for; a state of something else is refused.
         teacher: A float network whose logits are to be learned, in place of the labels.
-        hints: Paths of modules, the same in both, whose outputs are to be the teacher's as well
-            (Romero et al., arXiv 1412.6550): a short training learns more from a step.
         logit_scale: Factor of the model's logits in the loss.
         images_per_epoch: A random part of the images is one epoch.
         mixed_precision: bfloat16 where PyTorch's autocast allows it; None means on CUDA only.
@@ -74,14 +88,14 @@ def fit(
     """
     device = next(model.parameters()).device
     mixed = device.type == "cuda" if mixed_precision is None else mixed_precision
-    optimiser = recipe.optimiser(model)
-    training = {**training, **asdict(recipe), "milestones": list(recipe.milestones), "epochs": epochs}
+    epochs, optimiser = recipe.epochs, recipe.optimiser(model)
+    training = {**training, **asdict(recipe), "milestones": list(recipe.milestones)}
     first = load_state(folder, model, optimiser, training=training)
     log = Log(folder, first)
-    ours, theirs = _Outputs(model, hints), _Outputs(teacher, hints)
     count = min(len(source), images_per_epoch or len(source))
     steps = -(-count // recipe.batch)
-    with progress.task("train", total=epochs) as advance, torch.random.fork_rng(devices=[]):
+    task = progress.task("train", total=epochs)
+    with task as advance, torch.random.fork_rng(devices=[]), few_threads(model):
         advance(first)
         for epoch in range(first, epochs):
             random = np.random.default_rng([seed, epoch])
@@ -101,7 +115,6 @@ def fit(
                         taught = None if teacher is None else teacher(levels).float()
                     logits = model(levels).float() * logit_scale
                 loss = _loss(logits, labels, taught, recipe.temperature)
-                loss = loss + recipe.hint * sum(map(_distance, ours.values, theirs.values))
                 optimiser.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
@@ -117,32 +130,6 @@ def fit(
                     total, since = torch.zeros((), device=device), 0
             save_state(folder, model, optimiser, epoch=epoch + 1, training=training)
             advance(1)
-
-
-class _Outputs:
-    """The outputs of some modules in the last forward pass, in the order of their paths."""
-
-    def __init__(self, model: nn.Module | None, paths: Sequence[str]) -> None:
-        self._found: dict[str, Tensor] = {}
-        for path in paths:
-            assert model is not None, "hints need a teacher"
-            model.get_submodule(path).register_forward_hook(self._keep(path))
-
-    def _keep(self, path: str) -> Callable[[nn.Module, Any, Tensor], None]:
-        def hook(_: nn.Module, __: Any, output: Tensor) -> None:
-            self._found[path] = output
-
-        return hook
-
-    @property
-    def values(self) -> list[Tensor]:
-        return list(self._found.values())
-
-
-def _distance(ours: Tensor, theirs: Tensor) -> Tensor:
-    """Squared error over the teacher's mean square."""
-    theirs = theirs.float()
-    return (ours.float() - theirs).square().mean() / theirs.square().mean()
 
 
 def _augmented(

@@ -18,7 +18,7 @@ from ..spec import SCHEMA_VERSION, canonical_json
 from .checkpoint import CHECKPOINT, METADATA, check_tensors
 from .dorefa import DoReFa
 from .networks.catalogue import entry, float_network
-from .pact import PACT
+from .pact import ALPHA_START, PACT
 from .quantise import quantise
 from .sawb import SAWB
 from .weights import WeightQuantiser
@@ -48,8 +48,8 @@ class Quantised:
         """The float network with its initial weights."""
         return float_network(self.network, self.seed)
 
-    def quantise(self, model: nn.Module) -> fx.GraphModule:
-        """``model``, a float network of this name, with quantised layers."""
+    def quantise(self, model: nn.Module, *, alpha: float = ALPHA_START) -> fx.GraphModule:
+        """``model``, a float network of this name, with quantised layers; the clips start at ``alpha``."""
         known = entry(self.network)
         return quantise(
             model,
@@ -58,6 +58,7 @@ class Quantised:
             edge_bits=self.edge_bits,
             residual_bits=self.residual_bits,
             weights=WEIGHTS[self.weights],
+            alpha=alpha,
             input_quantiser=PACT(8, 1.0) if known.data_set == "digits" else None,
         )
 

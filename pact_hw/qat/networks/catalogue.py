@@ -25,23 +25,19 @@ from .svhn import SvhnNet
 class Entry:
     """One network: how it is built, its images (C, Y, X), its data set and the paper's recipe.
 
-    ``hints`` are the activations that a teacher's are compared with in fine-tuning; ``stream`` are
-    patterns of the activations that have the residual width, where the residual stream is apart.
+    ``stream`` are patterns of the activations that have the residual width, where the network keeps its
+    residual stream apart.
     """
 
     build: Callable[[], nn.Module]
     input_shape: tuple[int, int, int]
     data_set: str
     recipe: str
-    hints: tuple[str, ...] = ()
     stream: tuple[str, ...] = ()
 
 
 def _imagenet(build: Callable[[], nn.Module]) -> Entry:
     return Entry(build=build, input_shape=(3, 224, 224), data_set="imagenet", recipe="resnet")
-
-
-_BLOCKS = tuple(f"layer{stage}.{block}.relu2" for stage in (1, 2, 3) for block in (0, 1, 2))
 
 
 def _cifar(build: Callable[[], nn.Module], stream: tuple[str, ...] = ()) -> Entry:
@@ -50,7 +46,6 @@ def _cifar(build: Callable[[], nn.Module], stream: tuple[str, ...] = ()) -> Entr
         input_shape=(3, 32, 32),
         data_set="cifar10",
         recipe="cifar10",
-        hints=_BLOCKS,
         stream=stream,
     )
 
