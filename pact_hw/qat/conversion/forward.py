@@ -141,19 +141,20 @@ class IntegerLayer:
         assert layer.out is not None
         signed = acc.to(torch.int64) * self.constants["sign"][:, None, None]
         table = self.constants["thresholds"]
+        # All rows of a channel are one ascending list when each is moved above the one before it.
+        span = int(max(table.abs().max(), signed.abs().max())) * 2 + 2
+        rows = torch.arange(table.shape[1])[:, None] * span
         levels = torch.empty(signed.shape, dtype=torch.float32)
         for n in range(layer.out_channels):
             at = signed[:, n].contiguous()
-            if residual is None:
-                found = torch.searchsorted(table[n, 0], at, right=True)
-            else:
-                assert layer.residual_act is not None
-                own = n - layer.residual_channel
-                inside = 0 <= own < residual.shape[1]
-                r = residual[:, own].to(torch.int64) if inside else torch.zeros_like(at)
-                row = r - layer.residual_act.min
-                found = (table[n][row] <= at[..., None]).sum(dim=-1)
-            levels[:, n] = (found + layer.out.min).to(torch.float32)
+            row = torch.zeros_like(at)
+            own = n - layer.residual_channel
+            if layer.residual_act is not None:
+                row -= layer.residual_act.min
+                if residual is not None and 0 <= own < residual.shape[1]:
+                    row += residual[:, own].to(torch.int64)
+            found = torch.searchsorted((table[n] + rows).flatten(), at + row * span, right=True)
+            levels[:, n] = (found - row * table.shape[2] + layer.out.min).to(torch.float32)
         return levels
 
 

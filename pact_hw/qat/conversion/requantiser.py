@@ -17,7 +17,7 @@ from ...spec import ActFormat, RequantiserKind, RequantiserSpec, signed_bits
 from .affine import Affine
 from .proof import channel_constants, prove, prove_thresholds, violations
 from .search import Constants, search
-from .staircase import Rounding, Staircase, staircase
+from .staircase import Rounding, Staircase, full_staircase, staircase
 
 WIDEST = RequantiserSpec(mult_bits=48, add_bits=62, max_shift=60, level_bits=16, residual_bits=16)
 """The limits of the search where none are given; the network then says what it needs."""
@@ -86,30 +86,10 @@ class Channels:
                 f"layer {self.layer!r}: no exact multiplication and shift, and {count} thresholds are too "
                 f"many (at most {_MAX_TABLE})"
             )
-        stairs = []
-        for affine, interval in zip(self.affines, self.intervals, strict=True):
-            rows = [
-                staircase(
-                    Affine(scale=affine.scale, offset=affine.offset + affine.residual_scale * r),
-                    interval,
-                    out=self.out,
-                )
-                for r in levels
-            ]
-            steps = np.concatenate([row.steps for row in rows])
-            first = rows[0]
-            stairs.append(
-                Staircase(
-                    sign=first.sign,
-                    low=first.low,
-                    high=first.high,
-                    first=first.first,
-                    steps=steps,
-                    residual_min=levels[0],
-                    residual_max=levels[-1],
-                )
-            )
-        return stairs
+        return [
+            full_staircase(affine, interval, out=self.out, residual=self.residual)
+            for affine, interval in zip(self.affines, self.intervals, strict=True)
+        ]
 
 
 def requantiser(channels: Channels, rules: Rules) -> Requantiser:

@@ -76,7 +76,7 @@ class _Steps:
         """Some channels, and of these some steps (channels x chosen)."""
         if columns is None:
             return _Steps(*(v[rows] for v in vars(self).values()))
-        return _Steps(*(np.take_along_axis(v[rows], columns, axis=1) for v in vars(self).values()))
+        return _Steps(*(v[rows[:, None], columns] for v in vars(self).values()))
 
     def bounds(self, mult: Int64, residual_mult: Int64, shift: Int64, widest: int) -> tuple[Int64, Int64]:
         """What each step asks of ``add``: at least, and at most (channels x steps)."""

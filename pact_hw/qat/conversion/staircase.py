@@ -142,6 +142,70 @@ class _Line:
         return np.clip(found, self.low, self.high + 1), near
 
 
+def _ends(affine: Affine, interval: tuple[int, int]) -> tuple[int, int, int]:
+    """Sign, lowest and highest accumulator times it."""
+    sign = -1 if affine.scale < 0 else 1
+    low, high = sorted(sign * bound for bound in interval)
+    return sign, low, high
+
+
+def full_staircase(
+    affine: Affine,
+    interval: tuple[int, int],
+    *,
+    out: ActFormat,
+    residual: ActFormat | None = None,
+    rounding: Rounding = Rounding.HALF_EVEN,
+) -> Staircase:
+    """The thresholds of one channel whose accumulators lie in ``interval``: a row a residual level.
+
+    Raises:
+        InputError: there are too many to be worked out.
+    """
+    sign, low, high = _ends(affine, interval)
+    lowest, highest = (0, 0) if residual is None else (residual.min, residual.max)
+    residuals = np.arange(lowest, highest + 1)
+    if len(residuals) * (out.max - out.min) > MAX_STEPS:
+        raise InputError(
+            f"{out.max - out.min} steps of the output for each of {len(residuals)} residual levels are too "
+            f"many to be proved (at most {MAX_STEPS} together); use fewer bits, or one scale for both"
+        )
+    line = _Line(affine, (low, high), rounding)
+    steps = line.steps(np.arange(out.min + 1, out.max + 1), residuals)
+    return Staircase(
+        sign=sign, low=low, high=high, first=out.min, steps=steps, residual_min=lowest, residual_max=highest
+    )
+
+
+def carried_staircase(
+    affine: Affine,
+    interval: tuple[int, int],
+    *,
+    out: ActFormat,
+    residual: ActFormat,
+    rounding: Rounding = Rounding.HALF_EVEN,
+) -> Staircase | None:
+    """The same in one row, where the residual's levels are carried; None where they are not."""
+    if affine.residual_scale.denominator != 1 or affine.residual_scale <= 0:
+        return None
+    sign, low, high = _ends(affine, interval)
+    carried = int(affine.residual_scale)
+    lowest, highest = out.min - carried * residual.max, out.max - carried * residual.min
+    # Levels that no accumulator comes near to need no step.
+    first = min(max(math.floor(affine.at(sign * low)) - 1, lowest), highest - 1)
+    last = max(min(math.floor(affine.at(sign * high)) + 2, highest), lowest + 1)
+    if last - first > MAX_STEPS:
+        return None
+    line = _Line(affine, (low, high), rounding)
+    steps = line.steps(np.arange(first + 1, last + 1), np.zeros(1, dtype=np.int64))
+    if line.tied and rounding is Rounding.HALF_EVEN:
+        return None  # which way a tie goes depends on the residual
+    return Staircase(
+        sign=sign, low=low, high=high, first=first, steps=steps,
+        residual_min=residual.min, residual_max=residual.max, carried=carried,
+    )  # fmt: skip
+
+
 def staircase(
     affine: Affine,
     interval: tuple[int, int],
@@ -150,36 +214,13 @@ def staircase(
     residual: ActFormat | None = None,
     rounding: Rounding = Rounding.HALF_EVEN,
 ) -> Staircase:
-    """The thresholds of one channel whose accumulators lie in ``interval``.
+    """The shorter of the two.
 
     Raises:
-        InputError: there are too many to be worked out.
+        InputError: it has too many thresholds to be worked out.
     """
-    sign = -1 if affine.scale < 0 else 1
-    low, high = sorted(sign * bound for bound in interval)
-    line = _Line(affine, (low, high), rounding)
-    zero = np.zeros(1, dtype=np.int64)
-    if residual is not None and affine.residual_scale.denominator == 1 and affine.residual_scale > 0:
-        carried = int(affine.residual_scale)
-        lowest, highest = out.min - carried * residual.max, out.max - carried * residual.min
-        # Levels that no accumulator comes near to need no step.
-        first = min(max(math.floor(affine.at(sign * low)) - 1, lowest), highest - 1)
-        last = max(min(math.floor(affine.at(sign * high)) + 2, highest), lowest + 1)
-        if last - first <= MAX_STEPS:
-            steps = line.steps(np.arange(first + 1, last + 1), zero)
-            if rounding is Rounding.HALF_UP or not line.tied:
-                return Staircase(
-                    sign=sign, low=low, high=high, first=first, steps=steps,
-                    residual_min=residual.min, residual_max=residual.max, carried=carried,
-                )  # fmt: skip
-    residuals = zero if residual is None else np.arange(residual.min, residual.max + 1)
-    if len(residuals) * (out.max - out.min) > MAX_STEPS:
-        raise InputError(
-            f"{out.max - out.min} steps of the output for each of {len(residuals)} residual levels are too "
-            f"many to be proved (at most {MAX_STEPS} together); use fewer bits, or one scale for both"
-        )
-    steps = line.steps(np.arange(out.min + 1, out.max + 1), residuals)
-    return Staircase(
-        sign=sign, low=low, high=high, first=out.min, steps=steps,
-        residual_min=int(residuals[0]), residual_max=int(residuals[-1]),
-    )  # fmt: skip
+    if residual is not None:
+        carried = carried_staircase(affine, interval, out=out, residual=residual, rounding=rounding)
+        if carried is not None:
+            return carried
+    return full_staircase(affine, interval, out=out, residual=residual, rounding=rounding)
