@@ -27,14 +27,18 @@ _SMALLEST = {torch.float32: 2.0**-149, torch.float64: 2.0**-1074}
 
 
 def _where_not_negative(gradient: Tensor, x: Tensor, out: Tensor) -> Tensor:
-    """``gradient`` where ``x >= 0``, else 0, into ``out``, which may be either of the two."""
+    """``gradient`` where ``x >= 0``, else 0; eager mode puts it into ``out``, which may be either."""
+    if torch.compiler.is_compiling():
+        return gradient * (x.sign().clamp(-1, 0) + 1)
     # The kernel gives the gradient where x > threshold: so the threshold is the number below 0.
     torch.ops.aten.threshold_backward.grad_input(gradient, x, -_SMALLEST[x.dtype], grad_input=out)
     return out
 
 
 def _where_positive(gradient: Tensor, x: Tensor, out: Tensor) -> Tensor:
-    """``gradient`` where ``x > 0``, else 0, into ``out``, which may be either of the two."""
+    """``gradient`` where ``x > 0``, else 0; eager mode puts it into ``out``, which may be either."""
+    if torch.compiler.is_compiling():
+        return gradient * x.sign().clamp(0, 1)
     torch.ops.aten.threshold_backward.grad_input(gradient, x, 0, grad_input=out)
     return out
 
@@ -63,9 +67,8 @@ class _Pact(_Quantiser):
         wide, gradient = _single(x), _single(gradients[0])
         buffer = wide - alpha
         above = _where_not_negative(gradient, buffer, out=buffer).sum()
-        torch.sub(alpha, wide, out=buffer)
-        _where_positive(gradient, buffer, out=buffer)
-        return _where_not_negative(buffer, wide, out=buffer).to(x.dtype), above, None, None
+        below_alpha = _where_positive(gradient, torch.sub(alpha, wide, out=buffer), out=buffer)
+        return _where_not_negative(below_alpha, wide, out=buffer).to(x.dtype), above, None, None
 
 
 class _PactPlus(_Quantiser):
@@ -73,7 +76,8 @@ class _PactPlus(_Quantiser):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
         inside, above, *_ = _Pact.backward(ctx, *gradients)
         x, alpha = ctx.saved_tensors
-        z = _single(x).mul(ctx.high).div_(alpha)
+        # Outside the range nothing counts, but it must be finite.
+        z = _single(x).mul(ctx.high).div_(alpha).clamp_(0, 2 * ctx.high)
         error = z.round().sub_(z).div_(ctx.high)
         return inside, above + error.mul_(inside).sum(), None, None
 

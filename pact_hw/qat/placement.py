@@ -26,7 +26,7 @@ from torch import fx, nn
 from ..errors import InputError
 from .layers import QuantConv2d, QuantLinear
 from .normalise import Normalise
-from .pact import ActQuantiser, SignedPACT
+from .pact import ALPHA_START, ActQuantiser, SignedPACT
 from .trace import Op, free_name, is_number, owner
 from .weights import WeightQuantiser
 
@@ -145,7 +145,7 @@ class Placement:
         value = self.values[source]
         bits = self.choice.input_bits(f"{path}_input", node in self.last)
         if bits is not None and self._needs_input(value, bits):
-            target = self._add_module(f"{path}_input", _signed(f"{path}_input", bits))
+            target = self._add_module(f"{path}_input", signed(f"{path}_input", bits))
             value = self._on_edge(node, source, target)
         layer = self.model.get_submodule(path)
         if isinstance(layer, nn.Conv2d) and not isinstance(layer, QuantConv2d):
@@ -221,7 +221,7 @@ class Placement:
             path = f"{node.target}_output"
         else:
             path = f"{owner(node)}.{node.meta['op'].name.lower()}_output".lstrip(".")
-        return self._add_module(path, _signed(path, self.choice.residual_bits(path)))
+        return self._add_module(path, signed(path, self.choice.residual_bits(path)))
 
     def _add_module(self, path: str, module: nn.Module) -> str:
         target = free_name(self.model, path)
@@ -253,9 +253,10 @@ def _operand(node: fx.Node, index: int = 0) -> fx.Node:
     return operand
 
 
-def _signed(path: str, bits: int) -> SignedPACT:
+def signed(path: str, bits: int, alpha: float = ALPHA_START) -> SignedPACT:
+    """A signed quantiser for ``path``, which an error names."""
     try:
-        return SignedPACT(bits)
+        return SignedPACT(bits, alpha)
     except InputError as error:
         raise InputError(f"module {path!r}: {error}") from None
 

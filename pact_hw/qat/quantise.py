@@ -12,8 +12,8 @@ from ..errors import InputError
 from ..spec.formats import MAX_BITS, check_int
 from .binary import Binary
 from .dorefa import DoReFa
-from .pact import ALPHA_START, PACT, ActQuantiser, SignedPACT
-from .placement import IMAGE_ALPHA, Choice, Placement
+from .pact import ALPHA_START, PACT, ActQuantiser
+from .placement import IMAGE_ALPHA, Choice, Placement, signed
 from .trace import Op, trace
 from .weights import WeightQuantiser
 
@@ -107,7 +107,7 @@ def quantise(
         elif (bits := acts(path, edge_bits, edge=True)) is None:
             return None
         else:
-            quantiser = SignedPACT(bits, IMAGE_ALPHA)
+            quantiser = signed(path, bits, IMAGE_ALPHA)
         quantiser.alpha.requires_grad_(False)
         return quantiser
 
@@ -132,6 +132,7 @@ def quantise(
         image=image,
     )
     Placement(traced, choice).run()
+    traced.delete_all_unused_submodules()
     for widths in (acts, layers, residuals):
         widths.check_used()
     return traced.train(model.training)

@@ -19,6 +19,7 @@ from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from ..errors import InputError
 from .normalise import Normalise
+from .pact import ActQuantiser
 
 
 class Op(enum.Enum):
@@ -129,7 +130,8 @@ class _Tracer(fx.Tracer):
     path = ""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return type(m) in _MODULES or super().is_leaf_module(m, module_qualified_name)
+        ours = isinstance(m, ActQuantiser) or type(m) in _MODULES
+        return ours or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
         outer, self.path = self.path, self.path_of_module(m)
@@ -238,20 +240,6 @@ def _module_for(model: fx.GraphModule, node: fx.Node) -> None:
     model.graph.erase_node(node)
 
 
-def _own_activations(model: fx.GraphModule) -> None:
-    """A module of its own for each use of a ReLU: each has its own clip."""
-    used: set[str] = set()
-    for node in model.graph.nodes:
-        if node.op == "call_module" and isinstance(
-            module := model.get_submodule(node.target), nn.ReLU | nn.ReLU6
-        ):
-            if node.target in used:
-                target = free_name(model, node.target)
-                model.add_submodule(target, copy.deepcopy(module))
-                node.target = target
-            used.add(node.target)
-
-
 def _activation_first(model: fx.GraphModule) -> None:
     """``relu(max_pool(x))`` becomes ``max_pool(relu(x))``: both rise, so the result is the same."""
     for relu in [node for node in model.graph.nodes if node.meta["op"] is Op.RELU]:
@@ -276,14 +264,20 @@ def trace(model: nn.Module) -> fx.GraphModule:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise _refuse(tracer.path, "its control flow", reason) from None
     traced = fx.GraphModule(model, graph, type(model).__name__)
+    activations: set[str] = set()
     for node in list(graph.nodes):
-        if node.target in _AS_MODULES and node.op in ("call_function", "call_method"):
+        if node.op == "call_module" and isinstance(traced.get_submodule(node.target), nn.ReLU | nn.ReLU6):
+            if node.target in activations:  # used again: each use has its own clip
+                target = free_name(traced, node.target)
+                traced.add_submodule(target, copy.deepcopy(traced.get_submodule(node.target)))
+                node.target = target
+            activations.add(node.target)
+        elif node.target in _AS_MODULES and node.op in ("call_function", "call_method"):
             _module_for(traced, node)
         elif node.target in (operator.iadd, "add_"):  # what was overwritten may be needed for gradients
             node.op, node.target = "call_function", operator.add
     for node in graph.nodes:
         node.meta["op"] = _operation(traced, node)
-    _own_activations(traced)
     _activation_first(traced)
     graph.lint()
     return traced

@@ -1,4 +1,4 @@
-"""PACT and DoReFa against the equations, written a second time in plain Python."""
+"""Activation quantisers against their equations, written a second time in plain Python."""
 
 from __future__ import annotations
 
@@ -8,69 +8,134 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pact_hw.errors import InputError
-from pact_hw.qat.dorefa import dorefa, dorefa_codes
-from pact_hw.qat.layers import QuantConv2d, QuantLinear
 from pact_hw.qat.optimiser import ALPHA_MIN, with_alpha_group
-from pact_hw.qat.pact import PACT, pact
+from pact_hw.qat.pact import PACT, PACTPlus, SignedPACT, pact, pact_plus, signed_pact
 
 WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8, 16)
-DTYPES = (torch.float32, torch.float64)
+DTYPES = {torch.float32: np.float32, torch.float64: np.float64}
 
 
-def plain_pact(x, alpha, bits, number):
-    """Equations 1 and 2 for one value; ``number`` is the floating-point type (numpy's)."""
-    n, zero = number((1 << bits) - 1), number(0)
-    y = zero if x < 0 else x if x < alpha else alpha
-    return np.rint(y * n / alpha) * alpha / n
+def steps(bits, signed):
+    return (1 << (bits - 1)) - 1 if signed else (1 << bits) - 1
 
 
-def plain_gradients(x, alpha, upstream):
-    """Equation 3: gradients of x (a list) and of alpha."""
-    dx = [g if 0 <= v < alpha else 0.0 for v, g in zip(x, upstream, strict=True)]
-    return dx, math.fsum(g for v, g in zip(x, upstream, strict=True) if v >= alpha)
+def plain_value(x, alpha, n, signed):
+    """Equations 1 and 2 for one value, in the floating-point type of x and alpha."""
+    lowest = -alpha if signed else type(alpha)(0)
+    y = lowest if x < lowest else x if x < alpha else alpha
+    return np.rint(y * type(x)(n) / alpha) * alpha / type(x)(n)
+
+
+def plain_gradients(function, x, alpha, n, g):
+    """Gradients of one x and of alpha for the upstream gradient g: equation 3, and its variants."""
+    zero = type(x)(0)
+    if x >= alpha:
+        return zero, g
+    if function is signed_pact:
+        return (zero, -g) if x <= -alpha else (g, zero)
+    if x < 0:
+        return zero, zero
+    z = x * type(x)(n) / alpha
+    return g, (g * ((np.rint(z) - z) / type(x)(n)) if function is pact_plus else zero)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("bits", WIDTHS)
+@pytest.mark.parametrize("function", [pact, pact_plus, signed_pact])
+@settings(max_examples=25)
 @given(data=st.data())
-def test_pact_is_equations_1_to_3(bits, dtype, data):
-    number = np.float32 if dtype is torch.float32 else np.float64
-    width = 32 if dtype is torch.float32 else 64
-    alpha = data.draw(st.floats(2.0**-10, 100, width=width))
-    n = (1 << bits) - 1
-    tie = st.integers(0, n).map(lambda j: float(number((j + 0.5) * alpha / n)))
-    edge = st.sampled_from(
-        [0.0, -0.0, alpha, float(np.nextafter(number(alpha), number(0))), -alpha, 2 * alpha]
+def test_values_and_gradients_are_those_of_the_equations(function, bits, dtype, data):
+    signed, number = function is signed_pact, DTYPES[dtype]
+    bits = max(bits, 2) if signed else bits
+    width, n = np.finfo(number).bits, steps(bits, signed)
+    alpha = number(data.draw(st.floats(2.0**-10, 100, width=width)))
+    tie = st.integers(-n, n).map(lambda j: number((j + 0.5) * alpha / n))
+    smallest = np.nextafter(number(0), number(1))
+    around = [np.nextafter(alpha, number(0)), alpha, number(2) * alpha, smallest, number(np.inf)]
+    edge = st.sampled_from([number(0), *around, *(-a for a in around), number(-0.0)])
+    values = data.draw(
+        st.lists(st.floats(-200, 200, width=width).map(number) | tie | edge, min_size=1, max_size=20)
     )
-    values = data.draw(st.lists(st.floats(-200, 200, width=width) | tie | edge, min_size=1, max_size=30))
-    # Gradients that are small integers: their sums are exact in any order.
-    upstream = data.draw(st.lists(st.integers(-9, 9).map(float), min_size=len(values), max_size=len(values)))
-    x = torch.tensor(values, dtype=dtype, requires_grad=True)
-    a = torch.tensor(alpha, dtype=dtype, requires_grad=True)
-    y = pact(x, a, bits)
-    y.backward(torch.tensor(upstream, dtype=dtype))
-    expected = [plain_pact(number(v), number(alpha), bits, number) for v in values]
-    assert y.tolist() == [float(e) for e in expected]
-    dx, dalpha = plain_gradients(values, alpha, upstream)
+    seed = data.draw(st.integers(0, 999))
+    upstream = [number(g) for g in np.random.default_rng(seed).integers(-9, 10, len(values))]
+    expected = [plain_gradients(function, v, alpha, n, g) for v, g in zip(values, upstream, strict=True)]
+
+    x = torch.tensor(np.array(values), requires_grad=True)
+    a = torch.tensor(alpha, requires_grad=True)
+    y = function(x, a, bits)
+    y.backward(torch.tensor(np.array(upstream)))
     assert x.grad is not None
     assert a.grad is not None
-    assert (x.grad.tolist(), a.grad.item()) == (dx, dalpha)
+    assert y.tolist() == [plain_value(v, alpha, n, signed) for v in values]
+    assert x.grad.tolist() == [dx for dx, _ in expected]
+    if function is pact_plus:  # its terms are no integers: exact one by one, their sum nearly
+        assert a.grad.item() == pytest.approx(math.fsum(da for _, da in expected), rel=1e-5, abs=1e-5)
+        one = torch.tensor(alpha, requires_grad=True)
+        function(x.detach()[:1], one, bits).backward(torch.tensor([upstream[0]]))
+        assert one.grad is not None
+        assert one.grad.item() == expected[0][1]
+    else:
+        assert a.grad.item() == sum(da for _, da in expected)
 
 
-def test_pact_leaves_its_input_alone_and_keeps_shape():
-    x = torch.linspace(-1, 5, 240).reshape(2, 30, 4)
+@pytest.mark.parametrize("kind", [PACT, PACTPlus, SignedPACT])
+def test_modules_keep_their_input_and_give_all_levels(kind):
+    x = torch.linspace(-5, 5, 240).reshape(2, 30, 4)
     before = x.clone()
-    layer = PACT(4, alpha=2.0)
+    layer = kind(4, alpha=2.0)
     assert layer(x).shape == x.shape
     assert torch.equal(x, before)
-    assert layer.levels(layer(x)).unique().tolist() == list(range(16))
+    levels = layer.levels(layer(x)).unique().tolist()
+    assert levels == list(range(layer.format.min, layer.format.max + 1))
+    assert levels == list(range(-7, 8) if kind is SignedPACT else range(16))
 
 
-def test_pact_learns_alpha_in_a_deep_copy():
+def test_infinite_gradients_stay_where_they_belong():
+    x, alpha = torch.tensor([-1.0, 0.5, 3.0], requires_grad=True), torch.tensor(1.0, requires_grad=True)
+    pact(x, alpha, 4).backward(torch.tensor([math.inf, 1.0, math.inf]))
+    assert x.grad is not None
+    assert x.grad.tolist() == [0.0, 1.0, 0.0]
+
+
+def test_memory_formats_and_odd_shapes():
+    x = torch.randn(2, 3, 5, 7, generator=torch.Generator().manual_seed(0))
+    results = []
+    for v in (x.contiguous(), x.contiguous(memory_format=torch.channels_last), x.transpose(1, 3)):
+        leaf, alpha = v.clone().requires_grad_(), torch.tensor(0.7, requires_grad=True)
+        y = pact(leaf, alpha, 3)
+        y.sum().backward()
+        assert leaf.grad is not None
+        assert alpha.grad is not None
+        results.append((y, leaf.grad, alpha.grad))
+    assert all(torch.equal(a, b) for a, b in zip(results[0], results[1], strict=True))
+    assert torch.equal(results[2][0].transpose(1, 3), results[0][0])
+    assert torch.equal(results[2][1].transpose(1, 3), results[0][1])
+    assert pact(torch.empty(0, 3), torch.tensor(1.0), 4).shape == (0, 3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("function", [pact, pact_plus, signed_pact])
+def test_halves_are_worked_out_in_float32(function, dtype):
+    x = torch.randn(500, generator=torch.Generator().manual_seed(1)).to(dtype)
+    alpha = torch.tensor(1.3, requires_grad=True)
+    half, single = x.clone().requires_grad_(), x.float().requires_grad_()
+    y = function(half, alpha, 8)
+    assert y.dtype is dtype
+    assert torch.equal(y, function(single, torch.tensor(1.3), 8).to(dtype))
+    y.sum().backward()
+    function(single, alpha.detach(), 8).sum().backward()
+    assert half.grad is not None
+    assert single.grad is not None
+    assert torch.equal(half.grad, single.grad.to(dtype))
+    assert alpha.grad is not None
+    assert alpha.grad.dtype is torch.float32
+
+
+def test_alpha_is_learned_in_a_deep_copy():
     layer = copy.deepcopy(PACT(2, alpha=1.0))
     layer(torch.tensor([0.5, 3.0])).sum().backward()
     assert layer.alpha.grad is not None
@@ -78,62 +143,36 @@ def test_pact_learns_alpha_in_a_deep_copy():
 
 
 @pytest.mark.parametrize("bits", [0, 17])
-def test_pact_refuses_widths(bits):
+def test_widths_are_refused(bits):
     with pytest.raises(InputError, match=rf"^act_bits must be an integer from 1 to 16, not {bits}$"):
         PACT(bits)
+    with pytest.raises(InputError, match=r"^act_bits must be "):
+        SignedPACT(bits)
+
+
+def test_a_signed_bit_and_bad_clips_are_refused():
+    with pytest.raises(InputError, match=r"^act_bits must be at least 2 for symmetric levels, not 1$"):
+        SignedPACT(1)
+    for alpha in (0.0, -1.0, math.nan, math.inf):
+        with pytest.raises(InputError, match=rf"^alpha must be positive and finite, not {alpha}$"):
+            PACT(4, alpha)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")  # raised by the compiler's own imports
-def test_compiled_pact_is_eager_pact():
-    x = torch.cat([torch.randn(4096, generator=torch.Generator().manual_seed(0)), torch.tensor([0.0, 1.5])])
+@pytest.mark.parametrize("function", [pact, pact_plus, signed_pact])
+def test_compiled_is_eager(function):
+    """Gradients at the edges too: 0, the numbers next to 0, alpha and the number below it."""
+    edges = torch.tensor([0.0, -0.0, 2.0**-149, -(2.0**-149), 1.5, np.nextafter(np.float32(1.5), 0), -1.5])
+    x = torch.cat([torch.randn(4096, generator=torch.Generator().manual_seed(0)), edges])
     results = []
-    for function in (pact, torch.compile(pact)):
+    for f in (function, torch.compile(function)):
         leaf, alpha = x.clone().requires_grad_(), torch.tensor(1.5, requires_grad=True)
-        y = function(leaf, alpha, 4)
+        y = f(leaf, alpha, 4)
         y.backward(torch.ones_like(y))
         results.append((y.detach(), leaf.grad, alpha.grad))
-    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("bits", WIDTHS)
-def test_dorefa_is_its_equation(bits, dtype):
-    w = torch.randn(8, 5, dtype=dtype, generator=torch.Generator().manual_seed(bits))
-    t, n = torch.tanh(w), (1 << bits) - 1
-    largest = max(abs(v) for v in t.flatten())
-    q = torch.stack([torch.round(n * (v / (2 * largest) + 0.5)) for v in t.flatten()]).reshape(w.shape)
-    assert torch.equal(dorefa(w, bits), 2 * q / n - 1)
-    assert torch.equal(dorefa_codes(w, bits), q.long())
-    odd = 2 * q.long() - n
-    assert odd.min() == -n or odd.max() == n
-    assert (odd % 2 == 1).all()
-
-
-def test_dorefa_gradient_passes_only_the_rounding():
-    w = torch.randn(6, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    upstream = torch.randn(6, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-    leaf = w.clone().requires_grad_()
-    dorefa(leaf, 3).backward(upstream)
-    # Without rounding the weight is t / max|t|: plain derivatives, the maximum's included.
-    t, k = torch.tanh(w), int(torch.tanh(w).abs().argmax())
-    m = t.flatten()[k].abs()
-    dt = upstream / m
-    dt.view(-1)[k] -= (upstream * t).sum() / m**2 * t.flatten()[k].sign()
-    assert leaf.grad is not None
-    torch.testing.assert_close(leaf.grad, dt * (1 - t**2), rtol=1e-12, atol=1e-12)
-
-
-def test_all_zero_weights_are_finite():
-    assert torch.isfinite(dorefa(torch.zeros(3, 3), 4)).all()
-
-
-def test_layers_use_quantised_weights():
-    conv, linear = QuantConv2d(2, 3, 3, weight_bits=2, stride=2, padding=1), QuantLinear(5, 4, weight_bits=8)
-    x = torch.randn(1, 2, 6, 6)
-    expected = torch.nn.functional.conv2d(x, (2 * conv.codes() - 3) / 3, stride=2, padding=1)
-    torch.testing.assert_close(conv(x), expected)
-    torch.testing.assert_close(linear(torch.ones(1, 5)), ((2 * linear.codes() - 255) / 255).sum(1)[None])
+    assert all(torch.equal(a, b) for a, b in zip(results[0][:2], results[1][:2], strict=True))
+    torch.testing.assert_close(results[0][2], results[1][2])
 
 
 def test_optimiser_groups_and_positive_clips():
@@ -147,6 +186,14 @@ def test_optimiser_groups_and_positive_clips():
     first.alpha.grad = torch.tensor(5.0)
     optimiser.step()
     assert first.alpha.item() == pytest.approx(ALPHA_MIN)
+
+
+def test_the_optimiser_leaves_out_what_is_not_trained_and_counts_shared_clips_once():
+    shared, frozen = PACT(4), SignedPACT(8)
+    frozen.alpha.requires_grad_(False)
+    model = torch.nn.ModuleList([shared, torch.nn.Sequential(shared), frozen])
+    (clips,) = with_alpha_group(torch.optim.SGD, model, weight_decay=0.1, lr=0.1).param_groups
+    assert clips["params"] == [shared.alpha]
 
 
 def test_the_clip_term_is_l2():
