@@ -15,7 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ProcessP
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from itertools import islice
-from typing import Protocol
+from typing import Any, Protocol
 
 from pact_hw.errors import InputError, ToolError
 
@@ -131,30 +131,34 @@ class Cluster:
                 f"--scheduler {self._address}: no dask scheduler answers: {_line(error)}"
             ) from None
         with closing(client):
-            waiting = iter(tasks)
-            by_key: dict[str, Task] = {}
+            try:
+                yield from self._run(client, iter(tasks))
+            except distributed.scheduler.KilledWorker as error:
+                raise ToolError(f"--scheduler {self._address}: {_line(error)}") from None
+            except (CancelledError, OSError):
+                lost = f"--scheduler {self._address}: the scheduler is gone"
+                raise ToolError(f"{lost}; what it gave is kept, run again to go on") from None
 
-            def submit(number: int) -> Iterator[object]:
-                for task in islice(waiting, number):
-                    by_key[task.key] = task
-                    yield client.submit(work, task, key=f"pact-hw-{task.key}", pure=False, retries=2)
+    @staticmethod
+    def _run(client: Any, waiting: Iterator[Task]) -> Iterator[tuple[Task, Result]]:
+        running: dict[str, Task] = {}
 
-            # Workers may come and go: the window is for the most that are likely, and bounds our memory.
+        def submit() -> list[Any]:
+            """More work, up to two tasks a thread: that bounds our memory. Workers may come and go."""
             window = 4 + 2 * sum(client.nthreads().values())
-            completed = distributed.as_completed(list(submit(window)), loop=client.loop)
-            for future in completed:
-                try:
-                    result = future.result()
-                except distributed.scheduler.KilledWorker as error:
-                    raise ToolError(f"--scheduler {self._address}: {_line(error)}") from None
-                except CancelledError:
-                    raise ToolError(
-                        f"--scheduler {self._address}: the scheduler is gone; run again to go on"
-                    ) from None
-                task = by_key.pop(future.key.removeprefix("pact-hw-"))
-                future.release()
-                completed.update(list(submit(1)))
-                yield task, result
+            futures = []
+            for task in islice(waiting, max(0, window - len(running))):
+                running[f"pact-hw-{task.key}"] = task
+                futures.append(client.submit(work, task, key=f"pact-hw-{task.key}", pure=False, retries=2))
+            return futures
+
+        completed = extra("distributed").as_completed(submit(), loop=client.loop)
+        for future in completed:
+            result = future.result()
+            task = running.pop(future.key)
+            future.release()
+            completed.update(submit())
+            yield task, result
 
 
 def _line(error: Exception) -> str:

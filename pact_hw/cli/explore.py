@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from hashlib import sha256
@@ -64,8 +65,14 @@ def explore(
 
     if scheduler is not None and workers is not None:
         raise click.UsageError("--workers counts processes of this machine: not with --scheduler")
+    if liberty and not refine:
+        raise click.UsageError("--liberty is for --refine")
     output = Output(as_json=as_json)
     space = Space.load(space_file)
+    if space.method.search and scheduler is None:
+        if workers not in (None, 1):
+            raise click.UsageError(f"--workers {workers}: a search's small steps run in this process alone")
+        workers = 1
     found = run(space, out, _executor(workers, scheduler), progress=output.progress)
     result = write_results(space, found, out)
     refined: list[dict[str, Any]] = []
@@ -87,6 +94,9 @@ def _executor(workers: int | None, scheduler: str | None) -> Executor:
     from analysis.explore.executors import Cluster, Here, Processes
 
     if scheduler is not None:
+        # A cluster that is lost is one line of ours, not many of dask's.
+        for name in ("distributed", "distributed.client", "tornado.application", "asyncio"):
+            logging.getLogger(name).disabled = True
         return Cluster(scheduler)
     workers = workers or os.cpu_count() or 1
     return Processes(workers) if workers > 1 else Here()

@@ -123,7 +123,10 @@ def test_train_and_convert_and_a_truncated_checkpoint(run, tmp_path):
     assert "checkpoint.safetensors" in refusal(run("convert", tmp_path / "net", "--out", tmp_path / "again"))
 
 
-@pytest.mark.parametrize("command", ["train", "convert", "generate", "simulate", "synth", "study", "demo"])
+@pytest.mark.parametrize(
+    "command",
+    ["train", "convert", "generate", "simulate", "synth", "study", "explore", "report", "demo"],
+)
 def test_every_command_has_help_with_an_example(run, command):
     code, out, _ = run(command, "--help")
     assert code == 0

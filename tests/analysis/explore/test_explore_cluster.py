@@ -28,21 +28,20 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    """Its address and the process ids of its workers."""
-    script = tmp_path_factory.mktemp("cluster") / "cluster.py"
+@pytest.fixture
+def cluster(tmp_path):
+    """Its address, the process ids of its workers, and its own process."""
+    script = tmp_path / "cluster.py"
     script.write_text(SERVER)
     with subprocess.Popen(
         [sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
-        yield json.loads(process.stdout.readline())
+        yield *json.loads(process.stdout.readline()), process
         process.stdin.close()
 
 
-def test_a_worker_is_killed_and_nothing_is_lost_or_double(cluster, tmp_path):
-    psutil = pytest.importorskip("psutil")
-    address, workers = cluster
+def begin(address, tmp_path):
+    """Explore LARGE on the cluster; gives the process when the first chunks are there."""
     (tmp_path / "large.toml").write_text(explored.LARGE)
     run = explored.start(tmp_path / "large.toml", "--out", tmp_path / "out", "--scheduler", address, "--json")
     end = time.monotonic() + 60
@@ -50,6 +49,13 @@ def test_a_worker_is_killed_and_nothing_is_lost_or_double(cluster, tmp_path):
         assert run.poll() is None, run.communicate()[0]
         assert time.monotonic() < end
         time.sleep(0.02)
+    return run
+
+
+def test_a_worker_is_killed_and_nothing_is_lost_or_double(cluster, tmp_path):
+    psutil = pytest.importorskip("psutil")
+    address, workers, _ = cluster
+    run = begin(address, tmp_path)
     psutil.Process(workers[0]).kill()
     assert len(explored.chunks_written(tmp_path / "out")) < 20
     output = run.communicate(timeout=120)[0]
@@ -59,6 +65,17 @@ def test_a_worker_is_killed_and_nothing_is_lost_or_double(cluster, tmp_path):
     assert explored.same(explored.table(tmp_path / "out"), explored.table(tmp_path / "alone"))
     names = [[path.name for path in explored.chunks_written(tmp_path / name)] for name in ("out", "alone")]
     assert names[0] == names[1]
+
+
+def test_a_scheduler_that_dies_is_one_line_and_what_it_gave_is_kept(cluster, tmp_path):
+    address, _, process = cluster
+    run = begin(address, tmp_path)
+    process.kill()
+    output = run.communicate(timeout=120)[0]
+    assert run.returncode == 3, output
+    assert f"pact-hw: --scheduler {address}: the scheduler is gone; what it gave is kept" in output
+    assert "Traceback" not in output
+    assert len(explored.chunks_written(tmp_path / "out")) >= 3
 
 
 def test_no_scheduler_is_one_line(tmp_path, monkeypatch):

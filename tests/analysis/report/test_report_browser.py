@@ -4,7 +4,7 @@ import asyncio
 
 import browser
 import pytest
-import results
+import reported
 
 from analysis.report import write_report
 
@@ -23,7 +23,7 @@ POINTS = "document.querySelectorAll('#plot circle.front').length"
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    result = results.write_exploration(folder)
+    result = reported.write_exploration(folder)
     return write_report(folder), result
 
 

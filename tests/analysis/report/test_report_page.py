@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import pytest
-import results
+import reported
 
 from analysis.report import write_report
 from analysis.report.html import number, tick, typed
@@ -47,7 +47,7 @@ class Parsed(HTMLParser):
 @pytest.fixture(scope="module")
 def explored(tmp_path_factory):
     folder = tmp_path_factory.mktemp("explored")
-    result = results.write_exploration(folder)
+    result = reported.write_exploration(folder)
     return folder, result, write_report(folder).read_text()
 
 
@@ -91,7 +91,7 @@ def test_names_are_text(tmp_path, explored):
     page = explored[2]
     assert "six <b>" not in page
     assert "six &lt;b&gt;chips&lt;/b&gt; &amp; more" in page
-    results.write_exploration(tmp_path)
+    reported.write_exploration(tmp_path)
     attack = "</script><script>alert(1)</script>"
 
     def change(members):
@@ -102,7 +102,7 @@ def test_names_are_text(tmp_path, explored):
         for row in members["front"]:
             row[attack] = attack
 
-    results.edit(tmp_path, change)
+    reported.edit(tmp_path, change)
     page = write_report(tmp_path).read_text()
     assert attack not in page
     assert Parsed(page).counts["script"] == 2
@@ -126,8 +126,8 @@ def test_figures_stand_in_the_page_as_images(tmp_path):
 
 
 def test_no_design_on_the_front(tmp_path):
-    results.write_exploration(tmp_path)
-    results.edit(tmp_path, lambda members: members.update(front=[], refined=[]))
+    reported.write_exploration(tmp_path)
+    reported.edit(tmp_path, lambda members: members.update(front=[], refined=[]))
     assert "<svg" not in write_report(tmp_path).read_text()
 
 
@@ -139,15 +139,15 @@ def test_no_design_on_the_front(tmp_path):
     ],
 )
 def test_a_damaged_result_is_one_line(tmp_path, damage, line):
-    results.write_exploration(tmp_path)
-    results.edit(tmp_path, damage)
+    reported.write_exploration(tmp_path)
+    reported.edit(tmp_path, damage)
     with pytest.raises(InputError, match=line) as refused:
         write_report(tmp_path)
     assert "\n" not in str(refused.value)
 
 
 def test_an_edited_design_is_not_reported(tmp_path):
-    results.write_exploration(tmp_path)
+    reported.write_exploration(tmp_path)
     verilog = next(tmp_path.rglob("*.v"))
     verilog.write_text(verilog.read_text() + "// mine\n")
     with pytest.raises(InputError, match="was edited since it was generated"):
