@@ -16,7 +16,9 @@ from .. import __version__
 from ..errors import InputError, ToolError
 from .commands import COMMANDS
 from .demo import demo
+from .exchange import export_command, import_command
 from .explore import explore
+from .learning import accuracy, curves
 from .report import report
 
 
@@ -26,7 +28,7 @@ def cli() -> None:
     """From a PyTorch network with PACT activations to Verilog that computes exactly the same numbers."""
 
 
-for _command in (*COMMANDS, explore, report, demo):
+for _command in (*COMMANDS, curves, accuracy, import_command, export_command, explore, report, demo):
     cli.add_command(_command)
 
 

@@ -1,0 +1,14 @@
+"""What each operation of a model means for integer layers, by name."""
+
+from __future__ import annotations
+
+from . import pointwise, pooled, qlinear, shaping, weighted
+from .reader import Handler
+
+HANDLERS: dict[str, Handler] = {
+    **weighted.HANDLERS,
+    **pooled.HANDLERS,
+    **pointwise.HANDLERS,
+    **shaping.HANDLERS,
+    **qlinear.HANDLERS,
+}
