@@ -24,7 +24,7 @@ network = "alexnet"
 bits = {from = 1, to = 16, step = 1}
 rows = {from = 1, to = 32, step = 1}
 cores = {from = 1, to = 16, step = 1}
-memory_mb = [1, 2, 4, 8, 16]
+memory_mb = [1, 4, 16]
 bandwidth_gb_per_s = [8, 16, 32, inf]
 
 [objectives]
@@ -32,7 +32,8 @@ images_per_s = "maximise"
 area_ge = "minimise"
 bandwidth_gb_per_s = "minimise"
 """
-"""163,840 designs: twenty chunks, some seconds."""
+"""98,304 designs: twelve chunks, some seconds."""
+DESIGNS, CHUNKS = 98_304, 12
 COMMAND = "from pact_hw.cli import main; main()"
 
 

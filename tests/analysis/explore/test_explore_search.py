@@ -35,7 +35,7 @@ def logarithmic(space, columns):
 
 
 def test_a_search_comes_near_the_front(space, tmp_path):
-    """With 0.6 % of the designs: 98 % of the front's hypervolume, and nearer than random designs."""
+    """With 1 % of the designs: 98 % of the front's hypervolume, and nearer than random designs."""
     everything = space(TWO_GOALS)
     all_designs = explore(everything, tmp_path / "all", Here())
     searched = space(TWO_GOALS + SEARCH.replace("800", "1000"))

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import html
 import re
+import shutil
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
@@ -91,7 +92,7 @@ def test_names_are_text(tmp_path, explored):
     page = explored[2]
     assert "six <b>" not in page
     assert "six &lt;b&gt;chips&lt;/b&gt; &amp; more" in page
-    reported.write_exploration(tmp_path)
+    shutil.copytree(explored[0], tmp_path, dirs_exist_ok=True)
     attack = "</script><script>alert(1)</script>"
 
     def change(members):
@@ -125,8 +126,8 @@ def test_figures_stand_in_the_page_as_images(tmp_path):
     assert '<td class="n" data-v="inf">unlimited</td>' in page
 
 
-def test_no_design_on_the_front(tmp_path):
-    reported.write_exploration(tmp_path)
+def test_no_design_on_the_front(tmp_path, explored):
+    shutil.copytree(explored[0], tmp_path, dirs_exist_ok=True)
     reported.edit(tmp_path, lambda members: members.update(front=[], refined=[]))
     assert "<svg" not in write_report(tmp_path).read_text()
 
@@ -138,16 +139,16 @@ def test_no_design_on_the_front(tmp_path):
         (lambda members: members.update(front=3), r"explore\.json: is not what pact-hw explore wrote: Type"),
     ],
 )
-def test_a_damaged_result_is_one_line(tmp_path, damage, line):
-    reported.write_exploration(tmp_path)
+def test_a_damaged_result_is_one_line(tmp_path, explored, damage, line):
+    shutil.copytree(explored[0], tmp_path, dirs_exist_ok=True)
     reported.edit(tmp_path, damage)
     with pytest.raises(InputError, match=line) as refused:
         write_report(tmp_path)
     assert "\n" not in str(refused.value)
 
 
-def test_an_edited_design_is_not_reported(tmp_path):
-    reported.write_exploration(tmp_path)
+def test_an_edited_design_is_not_reported(tmp_path, explored):
+    shutil.copytree(explored[0], tmp_path, dirs_exist_ok=True)
     verilog = next(tmp_path.rglob("*.v"))
     verilog.write_text(verilog.read_text() + "// mine\n")
     with pytest.raises(InputError, match="was edited since it was generated"):
