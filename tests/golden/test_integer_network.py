@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pact_hw.errors import InputError
-from pact_hw.golden import decode_weights, from_rows, im2col, matmul, run, to_rows, weight_matrix
-from pact_hw.spec import ActFormat, LayerKind, LayerSpec, NetworkSpec, WeightEncoding, WeightFormat
+from pact_hw.golden import (
+    decode_weights,
+    from_rows,
+    im2col,
+    input_levels,
+    matmul,
+    multiply_shift,
+    offset_add,
+    residual_operand,
+    run,
+    thresholds,
+    to_rows,
+    weight_matrix,
+)
+from pact_hw.golden.network import accumulate, run_layer
+from pact_hw.spec import (
+    ActEncoding,
+    ActFormat,
+    LayerKind,
+    LayerSpec,
+    NetworkSpec,
+    WeightEncoding,
+    WeightFormat,
+)
 
 
 def conv(*, c=3, k=4, kernel=3, stride=1, padding=1, weight=None, **members):
@@ -145,3 +168,117 @@ def test_wrong_inputs_are_refused(levels, message):
     network = small_network()
     with pytest.raises(InputError, match=message):
         run(network, small_tensors(network, 0), levels)
+
+
+A4, S4 = ActFormat(bits=4), ActFormat(bits=4, encoding=ActEncoding.SYMMETRIC)
+
+
+def random_levels(shape, act, seed=0):
+    return np.random.default_rng(seed).integers(act.min, act.max + 1, shape)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_groups_are_torchs(groups):
+    layer = conv(c=4, k=8, groups=groups, act=S4, stride=2)
+    random = np.random.default_rng(groups)
+    levels, codes = random_levels((2, 4, 5, 6), S4), random.integers(0, 8, (8, 4 // groups, 3, 3))
+    expected = torch.nn.functional.conv2d(
+        torch.from_numpy(levels), torch.from_numpy(decode_weights(codes, layer.weight)),
+        stride=2, padding=1, groups=groups,
+    )  # fmt: skip
+    rows = accumulate(layer, {"conv.weight": codes}, {"input": levels})
+    assert np.array_equal(rows, to_rows(expected.numpy()))
+
+
+def pool(kind, **members):
+    defaults = {"name": "pool", "source": "input", "act": A4, "in_channels": 3, "out_channels": 3}
+    return LayerSpec(kind=kind, **{**defaults, **members})
+
+
+@pytest.mark.parametrize("act", [A4, S4])
+def test_pooling_is_torchs(act):
+    levels = random_levels((2, 3, 6, 6), act)
+    x = torch.from_numpy(levels).double()
+    geometry = {"kernel": 3, "stride": 2, "padding": 1}
+    largest = run_layer(pool(LayerKind.MAX, act=act, out=act, **geometry), {}, {"input": levels})
+    assert np.array_equal(largest, to_rows(torch.nn.functional.max_pool2d(x, 3, 2, 1).long().numpy()))
+    sums = accumulate(pool(LayerKind.SUM, act=act, **geometry), {}, {"input": levels})
+    average = torch.nn.functional.avg_pool2d(x, 3, 2, 1)
+    assert np.array_equal(sums, to_rows((average * 9).round().long().numpy()))
+
+
+def test_concatenation_is_along_channels():
+    values = {"input": random_levels((2, 3, 2, 2), A4), "b": random_levels((2, 1, 2, 2), A4, 1)}
+    layer = pool(LayerKind.CONCAT, concat=("b",), in_channels=4, out_channels=4)
+    expected = np.concatenate([values["input"], values["b"]], axis=1)
+    assert np.array_equal(accumulate(layer, {}, values), to_rows(expected))
+
+
+def test_option_a_residual_has_every_second_pixel_and_zero_channels():
+    layer = pool(
+        LayerKind.SUM, in_channels=5, out_channels=5, out=A4, residual="r", residual_act=A4,
+        residual_stride=2, residual_channel=2,
+    )  # fmt: skip
+    residual = random_levels((2, 2, 5, 4), A4)
+    operand = residual_operand(layer, residual)
+    assert operand.shape == (2, 5, 3, 2)
+    assert not operand[:, [0, 1, 4]].any()
+    for n, y, x in np.ndindex(2, 3, 2):
+        assert (operand[:, 2 + n, y, x] == residual[:, n, 2 * y, 2 * x]).all()
+
+
+def test_thresholds_count_steps():
+    acc = np.arange(-6, 7)[:, None] * np.ones((1, 2), dtype=np.int64)
+    table = np.array([[[-2, 0, 5], [1, 1, 2]], [[-3, -3, 4], [0, 1, 2]]])
+    row = np.arange(13)[:, None] % 2 * np.ones((1, 2), dtype=np.int64)
+    levels = thresholds(acc, thresholds=table, sign=np.array([1, -1]), low=-1, row=row)
+    for m, n in np.ndindex(acc.shape):
+        value = acc[m, n] * (1 if n == 0 else -1)
+        assert levels[m, n] == -1 + sum(value >= t for t in table[n, row[m, n]])
+
+
+@pytest.mark.parametrize("out", [A4, S4])
+@pytest.mark.parametrize("residual", [None, A4, S4])
+def test_offset_binary_gives_the_same_levels(out, residual):
+    """Unsigned hardware computes signed layers: operands and result less their lowest level."""
+    random = np.random.default_rng(1)
+    layer = conv(act=S4, out=out, residual=residual and "r", residual_act=residual)
+    tensors = {
+        "conv.weight": random.integers(0, 8, (4, 3, 3, 3)),
+        "conv.mult": random.integers(-90, 90, 4),
+        "conv.add": random.integers(-5000, 5000, 4),
+        "conv.shift": random.integers(8, 14, 4),
+        "conv.residual_mult": random.integers(-900, 900, 4),
+    }
+    values = {"input": random_levels((2, 3, 4, 4), S4)}
+    r = None
+    if residual:
+        values["r"] = random_levels((2, 4, 4, 4), residual, 1)
+        r = to_rows(values["r"]) - residual.min
+    unsigned = im2col(values["input"], layer) - S4.min
+    assert 0 <= unsigned.min() <= unsigned.max() <= 15
+    acc = matmul(unsigned, weight_matrix(layer, tensors["conv.weight"]), layer.weight)
+    constants = {name: tensors[f"conv.{name}"] for name in ("mult", "shift", "residual_mult")}
+    found = multiply_shift(
+        acc, **constants, add=offset_add(layer, tensors), limit=out.max - out.min, residual=r
+    )
+    assert np.array_equal(found + out.min, run_layer(layer, tensors, values))
+
+
+def test_logits_with_a_bias():
+    layer = pool(LayerKind.SUM, bias_shift=3)
+    levels = random_levels((2, 3, 1, 1), A4)
+    add = np.array([5, -7, 0])
+    assert np.array_equal(
+        run_layer(layer, {"pool.add": add}, {"input": levels}), levels[:, :, 0, 0] * 8 + add
+    )
+
+
+def test_pixels_become_levels_by_the_table():
+    network = replace(small_network(), pixel_bits=2, input_act=A4)
+    table = np.array([[3, 1, 4, 1], [5, 9, 2, 6]])
+    pixels = random_levels((3, 2, 5, 4), ActFormat(bits=2))
+    levels = input_levels(network, {"input.levels": table}, pixels)
+    assert all(levels[i] == table[i[1], pixels[i]] for i in np.ndindex(levels.shape))
+    with pytest.raises(InputError, match=r"^pixels must be from 0 to 3$"):
+        input_levels(network, {"input.levels": table}, pixels + 1)

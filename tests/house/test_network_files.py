@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from pact_hw.errors import InputError
+from pact_hw.golden import offset_add
 from pact_hw.network_files import load_network, required_requantiser, save_network
-from pact_hw.spec import ActFormat, LayerKind, LayerSpec, NetworkSpec, RequantiserSpec, WeightFormat, seal
+from pact_hw.spec import (
+    ActEncoding,
+    ActFormat,
+    LayerKind,
+    LayerSpec,
+    NetworkSpec,
+    RequantiserKind,
+    RequantiserSpec,
+    WeightFormat,
+    seal,
+)
 
 A = ActFormat(bits=4)
 CONV = LayerSpec(
@@ -64,6 +76,34 @@ def test_round_trip_is_deterministic(folder, tmp_path_factory):
     save_network(other, network, loaded)
     for name in ("network.json", "weights.npz"):
         assert (other / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_thresholds_pixels_and_biases_survive_too(tmp_path):
+    conv = replace(CONV, requantiser=RequantiserKind.THRESHOLD)
+    network = replace(NETWORK, layers=(conv, replace(HEAD, bias_shift=2)), pixel_bits=3)
+    random = np.random.default_rng(1)
+    kept = {name: value for name, value in tensors().items() if name.endswith("weight")} | {
+        "c.thresholds": random.integers(-9, 9, (2, 16, 15)),
+        "c.sign": np.array([1, -1]),
+        "head.add": np.array([1, 2, -3]),
+        "input.levels": random.integers(0, 16, (2, 8)),
+    }
+    save_network(tmp_path, network, kept)
+    again, loaded = load_network(tmp_path)
+    assert again == network
+    assert loaded.keys() == kept.keys()
+    assert all(np.array_equal(value, loaded[name]) for name, value in kept.items())
+    with pytest.raises(InputError, match=r"tensor 'input.levels' has values outside 0..15$"):
+        save_network(tmp_path, network, kept | {"input.levels": np.full((2, 8), 16)})
+
+
+def test_signed_levels_need_the_addends_of_offset_binary():
+    signed = ActFormat(bits=4, encoding=ActEncoding.SYMMETRIC)
+    conv = replace(CONV, act=signed, residual_act=signed, out=signed)
+    network = replace(NETWORK, input_act=signed, layers=(conv, replace(HEAD, act=signed)))
+    needed = required_requantiser(network, tensors())
+    wanted = np.abs(offset_add(conv, tensors())).max()
+    assert needed.add_bits == int(wanted).bit_length() + 1 > 14
 
 
 def test_required_requantiser_is_the_narrowest():

@@ -7,7 +7,7 @@ import pytest
 
 from pact_hw.errors import InputError
 from pact_hw.golden import decode_weights
-from pact_hw.spec import ActFormat, WeightEncoding, WeightFormat, accumulator_range, signed_bits
+from pact_hw.spec import ActEncoding, ActFormat, WeightEncoding, WeightFormat, accumulator_range, signed_bits
 
 
 @pytest.mark.parametrize("bits", range(1, 17))
@@ -48,3 +48,20 @@ def test_refuses_widths_outside_1_to_16(kind, name, bits):
         InputError, match=rf"^{name} must be an integer from 1 to 16, not {re.escape(repr(bits))}$"
     ):
         kind(bits=bits)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "low", "high"),
+    [(ActEncoding.UNSIGNED, 0, 15), (ActEncoding.SYMMETRIC, -7, 7), (ActEncoding.SIGNED, -8, 7)],
+)
+def test_levels_of_activations(encoding, low, high):
+    act = ActFormat(bits=4, encoding=encoding)
+    assert (act.min, act.max) == (low, high)
+    assert ActFormat.from_json(act.to_json()) == act
+    products = [a * w for a in range(low, high + 1) for w in (-3, -1, 1, 3)]
+    assert accumulator_range(act, WeightFormat(bits=2), 5) == (5 * min(products), 5 * max(products))
+
+
+def test_refuses_signed_levels_of_one_bit():
+    with pytest.raises(InputError, match=r"^act_bits must be at least 2 for signed levels, not 1$"):
+        ActFormat(bits=1, encoding=ActEncoding.SIGNED)

@@ -5,9 +5,11 @@ import pytest
 
 from pact_hw.errors import InputError
 from pact_hw.spec import (
+    ActEncoding,
     ActFormat,
     Dataflow,
     HardwareSpec,
+    RequantiserKind,
     RequantiserSpec,
     WeightEncoding,
     WeightFormat,
@@ -109,3 +111,13 @@ def test_refuses_json_that_is_no_hardware(broken):
 def test_refuses_an_unknown_word_in_json():
     with pytest.raises(InputError, match="'sideways' is not a valid Dataflow"):
         HardwareSpec.from_json({**array().to_json(), "dataflow": "sideways"})
+
+
+def test_refuses_signed_activations_and_thresholds():
+    signed = ActFormat(bits=4, encoding=ActEncoding.SYMMETRIC)
+    with pytest.raises(
+        InputError, match=r"^an array's activations are unsigned, not symmetric: signed levels"
+    ):
+        array(act=signed)
+    with pytest.raises(InputError, match=r"^a requantiser in hardware multiplies and shifts, not threshold$"):
+        RequantiserSpec(kind=RequantiserKind.THRESHOLD)

@@ -123,6 +123,85 @@ def test_refuses_bad_layers(change, message):
         replace(FIRST, **change)
 
 
+POOL = LayerSpec(
+    name="pool", kind=LayerKind.SUM, source="first", act=A4, in_channels=8, out_channels=8, kernel=8,
+    out=ActFormat(bits=10),
+)  # fmt: skip
+CAT = LayerSpec(
+    name="cat", kind=LayerKind.CONCAT, source="first", concat=("second",), act=A4, in_channels=16,
+    out_channels=16, out=A4,
+)  # fmt: skip
+
+
+def test_every_kind_survives_json():
+    largest = replace(POOL, name="largest", kind=LayerKind.MAX, kernel=2, stride=2, padding=1, out=A4)
+    head = replace(LAST, in_channels=16 * 64, source="cat", bias_shift=4)
+    net = network(
+        FIRST,
+        SECOND,
+        CAT,
+        POOL,
+        largest,
+        replace(SECOND, name="g", groups=4, residual=None, residual_act=None),
+        head,
+    )
+    assert NetworkSpec.from_json(net.to_json()) == net
+    assert net.shapes["cat"] == (16, 8, 8)
+    assert net.shapes["pool"] == (8, 1, 1)
+    assert net.shapes["largest"] == (8, 5, 5)
+    assert net.layers[5].reduction == 2 * 9
+    assert POOL.reduction == 64
+
+
+def test_option_a_residual_shapes():
+    wide = replace(SECOND, out_channels=16, stride=2, residual_stride=2, residual_channel=4)
+    head = replace(LAST, in_channels=16 * 16)
+    assert network(FIRST, wide, head).shapes["second"] == (16, 4, 4)
+    for change in ({"residual_channel": 9}, {"residual_stride": 1}):
+        with pytest.raises(InputError, match=r"^layer 'second' of shape \(16, 4, 4\) cannot add 'first'"):
+            network(FIRST, replace(wide, **change), head)
+
+
+@pytest.mark.parametrize(
+    ("layer", "change", "message"),
+    [
+        (FIRST, {"groups": 3}, "groups must be an integer from 1 to 1, not 3"),
+        (SECOND, {"groups": 3}, "layer 'second': 3 groups must divide its input and output channels"),
+        (FIRST, {"weight": None}, "layer 'first': conv goes with weights"),
+        (POOL, {"weight": WeightFormat(bits=2)}, "layer 'pool': sum goes without weights"),
+        (POOL, {"out_channels": 9}, "layer 'pool': sum keeps the number of channels"),
+        (POOL, {"concat": ("first",)}, "layer 'pool': only a concatenation has more than one source"),
+        (
+            POOL,
+            {"kind": LayerKind.MAX},
+            "layer 'pool': a maximum gives what it reads, unsigned 4 bits, and adds nothing",
+        ),
+        (
+            POOL,
+            {"kind": LayerKind.MAX, "out": A4, "kernel": 3, "padding": 2},
+            "layer 'pool': padding 2 is more than half of kernel 3",
+        ),
+        (CAT, {"concat": ()}, "layer 'cat': a concatenation has several sources and kernel 1"),
+        (SECOND, {"out": None}, "layer 'second': logits have no residual operand"),
+        (FIRST, {"bias_shift": 1}, "layer 'first': bias_shift is for logits; else the requantiser adds"),
+    ],
+)
+def test_refuses_what_a_kind_has_no_use_for(layer, change, message):
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        replace(layer, **change)
+
+
+def test_refuses_concatenations_that_do_not_fit():
+    other = replace(SECOND, out=A8)
+    with pytest.raises(InputError, match=r"^layer 'cat' reads 'second', which does not fit unsigned 4 bits$"):
+        network(FIRST, other, CAT, LAST)
+    small = replace(FIRST, name="second", stride=2)
+    with pytest.raises(
+        InputError, match=r"^layer 'cat' cannot join 'first' of shape \(8, 8, 8\) and 'second'"
+    ):
+        network(FIRST, small, CAT, LAST)
+
+
 @pytest.mark.parametrize("broken", [None, [], {}, {"name": "x"}])
 def test_refuses_json_that_is_no_network(broken):
     with pytest.raises(InputError, match=r"^(network|layer) description: "):
