@@ -66,6 +66,7 @@ class Choice:
     input_bits: Callable[[str, bool], int | None]
     residual_bits: Callable[[str], int]
     image: Callable[[str], ActQuantiser | None]
+    tie_residuals: bool
 
 
 def _readers(node: fx.Node) -> Iterator[fx.Node]:
@@ -168,12 +169,26 @@ class Placement:
             readers = list(_readers(node))
             last = bool(readers) and all(reader in self.last for reader in readers)
             quantiser = self.choice.activation(path, last, module)
-            if quantiser is not None:
+            if quantiser is not None and (tied := self._tied(node, quantiser)):
+                node.target = path = tied
+            elif quantiser is not None:
                 self.model.set_submodule(path, quantiser)
         else:  # shares the clip of what it is concatenated with
             node.target = path
         quantised = isinstance(self.model.get_submodule(path), ActQuantiser)
         return _Value(Kind.LEVELS, path) if quantised else _Value(Kind.FLOAT)
+
+    def _tied(self, node: fx.Node, quantiser: ActQuantiser) -> str:
+        """The path of the residual operand's PACT, where ``node`` is to have the same clip; or ''."""
+        addition = _operand(node)
+        if not self.choice.tie_residuals or addition.meta["op"] is not Op.ADD:
+            return ""
+        for operand in map(self.values.__getitem__, addition.all_input_nodes):
+            if operand.kind is Kind.LEVELS and operand.quantiser:
+                other = self.model.get_submodule(operand.quantiser)
+                if isinstance(other, ActQuantiser) and other.format == quantiser.format:
+                    return operand.quantiser
+        return ""
 
     def _add(self, node: fx.Node) -> _Value:
         left, right = _operand(node, 0), _operand(node, 1)
@@ -207,7 +222,9 @@ class Placement:
         value = self.values[node]
         users = [user for user in node.users if not is_number(user)]
         joined = [user for user in users if user.meta["op"] is Op.CAT]
-        if value.kind is not Kind.REAL or (len(users) < 2 and not joined):
+        # What was added to a stream is the stream again, unless an activation ends it there.
+        stream = bool(value.quantiser) and any(user.meta["op"] is not Op.RELU for user in users)
+        if value.kind is not Kind.REAL or not (len(users) > 1 or joined or stream):
             return
         if joined:
             target = self.groups.quantiser(joined[0], lambda: self._stream(joined[0]))

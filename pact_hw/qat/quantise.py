@@ -59,6 +59,7 @@ def quantise(
     activation: type[PACT] = PACT,
     alpha: float = ALPHA_START,
     input_quantiser: ActQuantiser | None = None,
+    tie_residuals: bool = False,
 ) -> fx.GraphModule:
     """A copy of ``model`` with PACT in place of every ReLU, and quantised weights.
 
@@ -78,6 +79,8 @@ def quantise(
         alpha: the clips' first value (6 in place of ReLU6).
         input_quantiser: of the image, in place of a signed one whose clip is not trained. For images
             that are unsigned levels over n: ``PACT(bits, alpha=1.0)``.
+        tie_residuals: one clip for a PACT behind an addition and the PACT whose levels are added, where
+            their widths are equal. Requantisers are then narrow: ``round(x) + r`` is exact.
 
     Raises:
         InputError: an operation that cannot be quantised, named by its module's path; a width out of
@@ -130,6 +133,7 @@ def quantise(
         input_bits=lambda path, last: acts(path, edge_bits, edge=last),
         residual_bits=residual,
         image=image,
+        tie_residuals=tie_residuals,
     )
     Placement(traced, choice).run()
     traced.delete_all_unused_submodules()

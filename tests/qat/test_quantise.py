@@ -185,9 +185,34 @@ def test_a_residual_stream_has_one_quantiser_of_its_own_width():
     signed = {path: m.bits for path, m in quantisers(model).items() if isinstance(m, SignedPACT)}
     assert signed == {"input_quantiser": 8, "stem_output": 12}
     calls = [str(node.target) for node in model.graph.nodes]
-    assert calls.count("stem_output") == 2  # behind the stem and the first addition; the last has one reader
+    assert calls.count("stem_output") == 3  # behind the stem and both additions
     with pytest.raises(InputError, match=r"^residual_bits: pattern 'x' matches no quantised module$"):
         quantise(PreActivation(), residual_bits={"*": 8, "x": 3})
+
+
+class PostActivation(nn.Module):
+    """An identity and a projected shortcut."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2, self.conv3, self.side = conv(3, 4), conv(4, 4), conv(4, 4), conv(4, 4, 1)
+        self.relu1, self.relu2, self.relu3, self.fc = nn.ReLU(), nn.ReLU(), nn.ReLU(), conv(4, 2)
+
+    def forward(self, x):
+        x = self.relu1(self.conv1(x))
+        x = self.relu2(self.conv2(x) + x)
+        return self.fc(self.relu3(self.conv3(x) + self.side(x)))
+
+
+def test_residual_clips_can_be_tied():
+    model = quantise(PostActivation(), {"*": 4, "relu3": 4}, tie_residuals=True)
+    assert bits(model)[0] == {"input_quantiser": 8, "relu1": 4, "side_output": 8, "relu3": 4}
+    calls = [str(node.target) for node in model.graph.nodes]
+    assert calls.count("relu1") == 2
+    assert calls.count("side_output") == 1  # an activation ends this stream
+    assert "relu2" in bits(quantise(PostActivation()))[0]
+    # Another width is another scale.
+    assert "relu2" in bits(quantise(PostActivation(), {"*": 4, "relu2": 3}, tie_residuals=True))[0]
 
 
 class Unactivated(nn.Module):
