@@ -15,7 +15,6 @@ from ..spec import SCHEMA_VERSION, RequantiserSpec
 from .conversion.compare import compare, compare_float32
 from .conversion.integers import Converted, to_integers
 from .conversion.requantiser import WIDEST, Fallback, Rules
-from .convert_listed import convert_listed, is_listed
 from .data import load
 from .networks.catalogue import entry
 from .quantised import load_quantised
@@ -52,8 +51,6 @@ def convert(
         InputError: the checkpoint or the data are unusable, or a layer cannot be made exact within
             ``requantiser``, and ``fallback`` does not allow what could be done.
     """
-    if is_listed(folder):
-        return convert_listed(folder, out, progress, requantiser=requantiser)
     model, made_of = load_quantised(folder)
     known = entry(made_of.network)
     _, test = load(known.data_set, data, size=known.input_shape[-1], seed=made_of.seed)

@@ -13,12 +13,14 @@ from ...errors import InputError
 from ...spec.formats import check_int
 from .alexnet import AlexNetBN
 from .digits import DigitsNet
-from .listed import MAX_SEED
 from .mobilenet import MobileNetV2
 from .preact_resnet import PreActResNet
 from .resnet import ResNet
 from .resnet_cifar import resnet20
 from .svhn import SvhnNet
+
+MAX_SEED = (1 << 32) - 1
+"""What every generator of random numbers that we use accepts."""
 
 
 @dataclass(frozen=True, kw_only=True)
