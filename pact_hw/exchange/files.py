@@ -7,6 +7,8 @@ model's own folder.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,17 +17,20 @@ from typing import Any
 from ..errors import InputError
 from ..files import read
 from .packages import package
-from .tensors import Array, inline, tensor_array
+from .tensors import Array, check_sizes, unpack
 
 MAX_BYTES = 1 << 29
 """The largest model file."""
 MAX_NODES = 20_000
+MAX_SIZE = 1 << 16
+"""Of the input in any direction."""
 MAX_PIXELS = 1 << 26
 """Elements of the input of one image."""
 
 INTEGER_TYPES = {2: (0, 255), 3: (-128, 127), 4: (0, 65535), 5: (-32768, 32767)}
 """Integer types that an input may have, and their values."""
 _FLOAT = 1
+_TENSOR = 4  # AttributeProto.AttributeType
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,14 +118,17 @@ def _model(proto: Any, path: Path) -> Model:
         raise InputError(f"a network has nodes and one output, not {len(graph.output)}: truncated?")
     if len(graph.node) > MAX_NODES:
         raise InputError(f"{len(graph.node)} nodes are more than {MAX_NODES}")
-    constants = {}
+    inside = (a.t for node in graph.node for a in node.attribute if a.type == _TENSOR)
+    check_sizes(itertools.chain(graph.initializer, inside))
+    constants: dict[str, Array] = {}
     for tensor in graph.initializer:
-        constants[tensor.name] = tensor_array(tensor, path.parent)
-        inline(tensor, constants[tensor.name])
+        if tensor.name in constants:
+            raise InputError(f"tensor {tensor.name!r} is given twice")
+        constants[tensor.name] = unpack(tensor, path.parent)
     nodes = []
     for node in graph.node:
         attributes = dict(_attributes(node, path.parent))
-        name = node.name or (node.output[0] if node.output else node.op_type)
+        name = (node.name or (node.output[0] if node.output else node.op_type))[:200]
         op = f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
         nodes.append(
             Node(
@@ -160,9 +168,8 @@ def _attributes(node: Any, folder: Path) -> Iterator[tuple[str, Any]]:
             value = int(attribute.i)
         elif kind == 3:
             value = attribute.s.decode(errors="replace")
-        elif kind == 4:
-            value = tensor_array(attribute.t, folder)
-            inline(attribute.t, value)
+        elif kind == _TENSOR:
+            value = unpack(attribute.t, folder)
         elif kind == 6:
             value = [float(x) for x in attribute.floats]
         elif kind == 7:
@@ -182,13 +189,16 @@ def _shape(value: Any) -> tuple[tuple[int, ...], int | None]:
             f"input {value.name!r} has data type {tensor.elem_type}: float, or 8 or 16-bit integer"
         )
     sizes = [int(dim.dim_value) for dim in tensor.shape.dim]
-    elements = 1
-    for size in sizes[1:]:
-        elements *= size
-    if len(sizes) not in (2, 4) or min(sizes[1:]) < 1 or elements > MAX_PIXELS:
+    largest = max(sizes[1:], default=0)
+    if (
+        len(sizes) not in (2, 4)
+        or min(sizes[1:]) < 1
+        or largest > MAX_SIZE
+        or math.prod(sizes[1:]) > MAX_PIXELS
+    ):
         raise InputError(
-            f"input {value.name!r} must be batch x C x Y x X, or batch x features, with fixed sizes of at "
-            f"most {MAX_PIXELS} elements in all, not {sizes}"
+            f"input {value.name!r} must be batch x C x Y x X, or batch x features, of fixed sizes up to "
+            f"{MAX_SIZE} and {MAX_PIXELS} elements in all, not {sizes}"
         )
     return tuple(sizes[1:]), sizes[0] if sizes[0] > 0 else None
 

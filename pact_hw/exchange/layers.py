@@ -20,6 +20,8 @@ from ..spec.layer import Shape
 from ..spec.network import INPUT
 from .grids import Grid, check_kept
 
+MAX_CHANNELS, TOTAL_CHANNELS = 1 << 15, 1 << 18
+"""Channels with a requantiser that is searched for, of one layer and of a network."""
 _MAX_TABLE = 1 << 22
 """Thresholds of one layer that is kept as thresholds."""
 
@@ -40,6 +42,7 @@ class GridBuilder(Builder):
         super().__init__(fx.GraphModule(nn.Module(), fx.Graph()), rules)
         self.channels: dict[str, Channels] = {}
         self.input_grid: Grid | None = None
+        self.left = TOTAL_CHANNELS
         self.observed: dict[str, tuple[str, Fraction, int]] = {}
         """By layer: the model's tensor, what one level of it is worth, and its zero point."""
 
@@ -58,6 +61,7 @@ class GridBuilder(Builder):
         if isinstance(x, Clipped):
             grid, x = grid.clipped(x.low, x.high), x.sums
         check_kept(grid, f"node {path!r}")
+        self._spend(path, x.shape[0])
         if isinstance(x, Levels):
             same = x.value == grid.scale and grid.low <= x.act.min and x.act.max <= grid.high
             if same and not grid.bipolar:
@@ -79,6 +83,22 @@ class GridBuilder(Builder):
         self.channels[name] = wanted if whole else _code_channels(wanted, grid)
         made = requantiser(wanted, self.rules) if whole else _table(wanted, self.channels[name], grid)
         return self._emit(name, x, made, act, grid.scale)
+
+    def thresholds(
+        self, path: str, x: Sums, stairs: list[Staircase], act: ActFormat, value: Fraction
+    ) -> Levels:
+        """The levels of ``x`` whose steps ``stairs`` are the requantiser."""
+        self._spend(path, x.shape[0])
+        name = self._name(x.path)
+        return self._emit(name, x, _kept(name, stairs), act, value)
+
+    def _spend(self, path: str, channels: int) -> None:
+        self.left -= channels
+        if channels > MAX_CHANNELS or self.left < 0:
+            raise InputError(
+                f"node {path!r}: {channels} channels to be requantised are too many (at most {MAX_CHANNELS}, "
+                f"and {TOTAL_CHANNELS} in all)"
+            )
 
     def result(self, path: str, x: Clipped | Sums | Levels, tensor: str) -> None:
         """The network's output, which ``tensor`` names: the sums or levels of its last layer."""
@@ -105,12 +125,17 @@ def _table(wanted: Channels, coded: Channels, grid: Grid) -> Requantiser:
             f"layer {wanted.layer!r}: levels {grid.low}..{grid.high} need more than {_MAX_TABLE} thresholds"
         )
     stairs = [_embedded(stair, codes, out, grid) for stair in coded.table()]
+    return _kept(wanted.layer, stairs)
+
+
+def _kept(layer: str, stairs: list[Staircase]) -> Requantiser:
+    """Steps as they are, proved to rise."""
     proof = {
         "channels": len(stairs),
-        "thresholds_checked": prove_thresholds(wanted.layer, stairs),
+        "thresholds_checked": prove_thresholds(layer, stairs),
         "fallback_channels": list(range(len(stairs))),
-        "lowest_accumulator": min(low for low, _ in wanted.intervals),
-        "highest_accumulator": max(high for _, high in wanted.intervals),
+        "lowest_accumulator": min(min(stair.sign * stair.low, stair.sign * stair.high) for stair in stairs),
+        "highest_accumulator": max(max(stair.sign * stair.low, stair.sign * stair.high) for stair in stairs),
     }
     tensors = {
         "thresholds": np.stack([stair.steps for stair in stairs]),

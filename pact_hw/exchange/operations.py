@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import pointwise, pooled, qlinear, shaping, weighted
+from . import pointwise, pooled, qlinear, shaping, steps, weighted
 from .reader import Handler
 
 HANDLERS: dict[str, Handler] = {
@@ -11,4 +11,5 @@ HANDLERS: dict[str, Handler] = {
     **pointwise.HANDLERS,
     **shaping.HANDLERS,
     **qlinear.HANDLERS,
+    **steps.HANDLERS,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ Array = npt.NDArray[Any]
 
 MAX_ELEMENTS = 1 << 27
 """Elements of one tensor."""
+MAX_BYTES = 1 << 32
+"""Of all tensors, at 8 bytes an element."""
 
 # TensorProto.DataType -> numpy's type, and the field that holds it where it is not raw bytes.
 _TYPES: dict[int, tuple[str, str]] = {
@@ -31,6 +34,33 @@ _TYPES: dict[int, tuple[str, str]] = {
 _EXTERNAL = 1  # TensorProto.DataLocation
 
 
+def check_sizes(tensors: Iterable[Any]) -> None:
+    """Refuse, with InputError, TensorProtos that are too large, one by one or together."""
+    left = MAX_BYTES
+    for tensor in tensors:
+        left -= 8 * math.prod(_shape(tensor))
+        if left < 0:
+            raise InputError(f"tensor {tensor.name!r}: the tensors have more than {MAX_BYTES} bytes in all")
+
+
+def unpack(tensor: Any, folder: Path) -> Array:
+    """The values of the TensorProto ``tensor``, which then holds them itself."""
+    values = tensor_array(tensor, folder)
+    tensor.ClearField("external_data")
+    tensor.ClearField("data_location")
+    tensor.raw_data = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes()
+    return values
+
+
+def _shape(tensor: Any) -> tuple[int, ...]:
+    shape = tuple(int(size) for size in tensor.dims)
+    if any(size < 0 for size in shape) or math.prod(shape) > MAX_ELEMENTS or len(shape) > 8:
+        raise InputError(
+            f"tensor {tensor.name!r}: shape {shape} is not usable (at most {MAX_ELEMENTS} elements)"
+        )
+    return shape
+
+
 def tensor_array(tensor: Any, folder: Path) -> Array:
     """The values of the TensorProto ``tensor``; those outside the file are read from ``folder`` only.
 
@@ -38,10 +68,8 @@ def tensor_array(tensor: Any, folder: Path) -> Array:
         InputError: its type, shape or amount of data is not usable, or a value is not finite.
     """
     name = tensor.name
-    shape = tuple(int(size) for size in tensor.dims)
+    shape = _shape(tensor)
     count = math.prod(shape)
-    if any(size < 0 for size in shape) or count > MAX_ELEMENTS or len(shape) > 8:
-        raise InputError(f"tensor {name!r}: shape {shape} is not usable (at most {MAX_ELEMENTS} elements)")
     if tensor.data_type not in _TYPES:
         raise InputError(f"tensor {name!r}: data type {tensor.data_type} is not supported")
     code, field = _TYPES[tensor.data_type]
@@ -86,10 +114,3 @@ def _external(tensor: Any, folder: Path, size: int) -> bytes:
         file.seek(offset)
         data: bytes = file.read(size)
     return data
-
-
-def inline(tensor: Any, values: Array) -> None:
-    """Put ``values`` into the TensorProto, which then needs no other file."""
-    tensor.ClearField("external_data")
-    tensor.ClearField("data_location")
-    tensor.raw_data = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes()

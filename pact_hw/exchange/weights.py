@@ -77,6 +77,7 @@ def quantised(node: Node, values: Array, scale: Array, zero: Array, bits: Array)
     if bits.size != 1 or width != int(width) or not 1 <= width <= 32:
         raise node.refuse(f"bit width {width:g} of constants is not an integer from 1 to 32")
     _check_scale(node, values, scale)
+    _check_shape(node, values, zero)
     signed, narrow = bool(node.integer("signed", 1)), bool(node.integer("narrow", 0))
     z = values / scale
     if signed and width == 1:
@@ -86,9 +87,7 @@ def quantised(node: Node, values: Array, scale: Array, zero: Array, bits: Array)
         raise node.refuse("zero points of constants must be multiples of 1/2")
     low, high = bounds(int(width), signed=signed, narrow=narrow)
     codes = _round(np.clip(z + zero, low, high), rounding_mode(node)).astype(np.int64)
-    levels = np.broadcast_to(
-        2 * codes - doubled.astype(np.int64), np.broadcast_shapes(codes.shape, zero.shape)
-    )
+    levels = 2 * codes - doubled.astype(np.int64)
     if not (levels % 2).any():
         return Weights(levels=levels // 2, scale=scale, bits=int(width))
     return Weights(levels=levels, scale=np.asarray(scale) / 2, bits=int(width) + 1)
@@ -126,12 +125,16 @@ def dequantised(node: Node, codes: Array, scale: Array, zero: Array) -> Weights:
 def _check_scale(node: Node, values: Array, scale: Array) -> None:
     if not scale.size or not (scale > 0).all():
         raise node.refuse(f"scale {scale.min() if scale.size else scale} is not positive")
+    _check_shape(node, values, scale)
+
+
+def _check_shape(node: Node, values: Array, other: Array) -> None:
     try:
-        fits = np.broadcast_shapes(values.shape, scale.shape) == values.shape
+        fits = np.broadcast_shapes(values.shape, other.shape) == values.shape
     except ValueError:
         fits = False
     if not fits or not values.size:
-        raise node.refuse(f"scales of shape {scale.shape} for constants of shape {values.shape}")
+        raise node.refuse(f"scales or zero points of shape {other.shape} for constants of {values.shape}")
 
 
 def _round(z: Array, mode: str) -> Array:

@@ -8,7 +8,7 @@ QONNX = "qonnx.custom_op.general"
 
 
 class Graph:
-    """Collects nodes and constants; equal constants are shared under the first one's name, as Brevitas does."""
+    """Collects nodes and constants; equal ones are shared under the first one's name, as Brevitas does."""
 
     def __init__(self, shape, *, seed=0, elem_type=TensorProto.FLOAT):
         self.rng = np.random.default_rng(seed)
@@ -95,7 +95,7 @@ def save(model, path):
 
 
 def brevitas_like(seed=0, *, act_bits=4, weight_bits=4, scale=0.21):
-    """Convolutions with batch normalisation, a residual add of two scales, pooling, a last layer with bias."""
+    """Convolutions, batch normalisation, a residual add of two scales, pooling, a last layer with bias."""
     g = Graph((3, 8, 8), seed=seed)
     x = g.quant("x", 0.0293, 8)
     a = g.relu_quant(g.norm(g.conv(x, 8, 3, bits=weight_bits), 8), act_bits, scale)
