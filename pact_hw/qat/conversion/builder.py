@@ -166,7 +166,10 @@ class Builder:
         biases = [affine.offset / scale for affine in sums.affines]
         bias_shift = None
         if any(biases):
-            bias_shift, self.tensors[f"{name}.add"] = bias_constants(biases)
+            try:
+                bias_shift, self.tensors[f"{name}.add"] = bias_constants(biases)
+            except InputError as error:
+                raise InputError(f"module {sums.path!r} cannot be converted: {error}") from None
         self._append(name, sums, bias_shift=bias_shift)
         self.logit_value = scale / (1 << (bias_shift or 0))
         self.nodes[name] = node.name, self.logit_value
