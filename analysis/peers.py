@@ -67,16 +67,18 @@ def weight_stationary_cycles(
     layers: Mapping[str, Ints], rows: int, cols: int, assumptions: Assumptions
 ) -> Floats:
     """Cycles of each layer (``Workload.columns``; no groups) on one array, shape (layers,)."""
-    taps = layers["kernel"] ** 2
+    reduction, outputs, pixels, kernel = (
+        layers[name].astype(np.float64) for name in ("reduction", "out_channels", "out_pixels", "kernel")
+    )
     if assumptions.rows is Rows.REDUCTION:
-        row_tiles = np.ceil(layers["reduction"] / rows)
+        row_tiles = np.ceil(reduction / rows)
     else:
-        row_tiles = taps * np.ceil(layers["reduction"] / taps / rows)
-    tiles = row_tiles * np.ceil(layers["out_channels"] / cols)
-    pixels = layers["out_pixels"].astype(np.float64)
+        row_tiles = kernel**2 * np.ceil(reduction / kernel**2 / rows)
+    tiles = row_tiles * np.ceil(outputs / cols)
     beats = pixels + rows if assumptions.load is Load.EXPOSED else np.maximum(pixels, rows)
+    result: Floats
     if assumptions.fill is Fill.EVERY_TILE:
-        result: Floats = tiles * (beats + rows + cols - 2) - 1
+        result = tiles * (beats + rows + cols - 2) - 1
     else:
         result = tiles * beats + rows + cols
     return result
@@ -84,9 +86,11 @@ def weight_stationary_cycles(
 
 def output_stationary_cycles(layers: Mapping[str, Ints], rows: int, cols: int) -> Floats:
     """SCALE-Sim's closed form: operands enter skewed, results leave behind the next tile's operands."""
-    tiles = np.ceil(layers["out_pixels"] / rows) * np.ceil(layers["out_channels"] / cols)
-    result: Floats = tiles * (layers["reduction"] + rows + cols - 2) - 1
-    return result
+    pixels, outputs, reduction = (
+        layers[name].astype(np.float64) for name in ("out_pixels", "out_channels", "reduction")
+    )
+    tiles: Floats = np.ceil(pixels / rows) * np.ceil(outputs / cols)
+    return tiles * (reduction + rows + cols - 2) - 1
 
 
 STEPS = {

@@ -85,6 +85,11 @@ STUDIES: dict[str, Study] = {
         rows=figures.area_performance,
         draw=plots.area_performance,
     ),
+    "area_fit": Study(
+        shows="area by the model against synthesis, designs of the fit and held out, per cell library",
+        rows=figures.area_fit,
+        draw=plots.area_fit,
+    ),
     "energy": Study(
         shows="energy per image by what it is spent on",
         rows=figures.energy,

@@ -4,54 +4,70 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pact_hw.spec import HardwareSpec
+
+from ..area import array_area, libraries
+from ..area_points import judged
 from ..energy import energy as energy_of
-from ..performance import System, evaluate
+from ..performance import CoreKind, System, evaluate
 from ..process import paper_process, processes
 from ..tables import finite
 from ..workloads import NETWORKS, network, resnet50
-from .paper import BANDWIDTHS, BITS, PAPER_CORES, Rows, core_area, fig6c
+from .paper import BANDWIDTHS, BITS, PAPER_CORES, Rows, array, fig6c
 
 
 def area_performance() -> Rows:
-    """ResNet-50 throughput against the area of all arrays, for two ways to spend narrower MACs.
+    """ResNet-50 throughput against the area of all arrays, for three ways to spend narrower MACs.
 
-    ``paper's cores``: twice the cores at half the precision. ``iso-area``: as many cores as fit in the
-    area of four 16-bit ones. Memory and bandwidth are the paper's in both; the area is our arrays' of
-    fixed precision. Both let 8-bit edge layers run on narrower cores as the paper's configurable MACs do,
-    whose overhead is in no area here: so the gain at 4 and 2 bits is an upper bound.
+    ``paper's cores``: twice the cores at half the precision, whose cycles are the paper's. ``iso-area``:
+    as many of them as fit in the area of four 16-bit ones. ``our arrays``: the same number, with the cycles
+    of our output-stationary arrays (8 x 4 PEs of 16 lanes), that is, of the RTL. The area is that of our
+    arrays of fixed precision by the area model; memory, bandwidth and clock are the paper's. The first two
+    let 8-bit edge layers run on narrower cores as the paper's configurable MACs do, whose overhead is in no
+    area here; the third cuts them into digits.
     """
-    areas = {bits: core_area(bits).total_ge for bits in BITS}
-    budget = PAPER_CORES[16] * areas[16]
-    spent = {
-        "paper's cores": PAPER_CORES,
-        "iso-area": {bits: int(budget // areas[bits]) for bits in BITS},
-    }
     paper = {(row["bandwidth_gb_per_s"], row["bits"]): row["paper"] for row in fig6c()}
-    points = [
-        (way, bits, cores[bits], bandwidth)
-        for way, cores in spent.items()
-        for bandwidth in BANDWIDTHS
-        for bits in BITS
-    ]
-    system = System(
-        bits=[bits for _, bits, _, _ in points],
-        cores=[cores for _, _, cores, _ in points],
-        bandwidth_bytes_per_s=[bandwidth * 1e9 for _, _, _, bandwidth in points],
-    )
-    result = evaluate(resnet50(), system)
-    return [
-        {
-            "cores_chosen_by": way,
-            "bandwidth_gb_per_s": finite(bandwidth),
-            "bits": bits,
-            "cores": cores,
-            "area_ge": cores * areas[bits],
-            "peak_tmac_per_s": float(system.peak_macs_per_s[i] / 1e12),
-            "images_per_s": float(result.images_per_s[i]),
-            "paper": paper[finite(bandwidth), bits],
-        }
-        for i, (way, bits, cores, bandwidth) in enumerate(points)
-    ]
+    rows: Rows = []
+    for library in libraries():
+        areas = {bits: array_area(array(bits), library) for bits in BITS}
+        budget = PAPER_CORES[16] * areas[16].total_um2
+        fitting = {bits: int(budget // areas[bits].total_um2) for bits in BITS}
+        for way, cores, core in (
+            ("paper's cores", PAPER_CORES, CoreKind.PACT),
+            ("iso-area", fitting, CoreKind.PACT),
+            ("our arrays", fitting, CoreKind.OUTPUT_STATIONARY),
+        ):
+            for bandwidth in BANDWIDTHS:
+                for bits in BITS:
+                    system = _system(array(bits), cores[bits], bandwidth, core)
+                    found = evaluate(resnet50(), system)
+                    rows.append(
+                        {
+                            "library": library,
+                            "cores_chosen_by": way,
+                            "bandwidth_gb_per_s": finite(bandwidth),
+                            "bits": bits,
+                            "cores": cores[bits],
+                            "area_ge": cores[bits] * areas[bits].total_ge,
+                            "area_mm2": cores[bits] * areas[bits].total_um2 / 1e6,
+                            "peak_tmac_per_s": float(system.peak_macs_per_s[0]) / 1e12,
+                            "images_per_s": float(found.images_per_s[0]),
+                            "utilisation": float(found.utilisation[0]),
+                            "paper": paper[finite(bandwidth), bits],
+                        }
+                    )
+    return rows
+
+
+def _system(spec: HardwareSpec, cores: int, bandwidth: float, core: CoreKind) -> System:
+    """The paper's chip with ``cores`` cores: its own, or ours of ``spec``."""
+    own = {"rows": spec.rows, "cols": spec.cols, "lanes": spec.lanes} if core is not CoreKind.PACT else {}
+    return System(bits=spec.act.bits, cores=cores, bandwidth_bytes_per_s=bandwidth * 1e9, core=core, **own)
+
+
+def area_fit() -> Rows:
+    """Every synthesised design beside the area model's prediction."""
+    return judged()
 
 
 def energy(process_file: Path | None = None) -> Rows:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from pact_hw.spec import ActFormat, HardwareSpec, WeightEncoding, WeightFormat
+from pact_hw.spec import ActFormat, Dataflow, HardwareSpec, WeightEncoding, WeightFormat
 
-from ..area import ArrayArea, array_area
+from ..area import array_area, libraries
+from ..area_points import points
 from ..memory import Retention
 from ..performance import FITTED, Constants, Performance, System, evaluate
 from ..tables import finite, packaged
@@ -35,11 +36,6 @@ def array(bits: int, *, lanes: int = LANES, rows: int = 8) -> HardwareSpec:
     )
 
 
-def core_area(bits: int) -> ArrayArea:
-    """Area of one core's array."""
-    return array_area(array(bits))
-
-
 def paper_system(rows: list[dict[str, float]], **changes: Any) -> System:
     """The paper's chip at every row."""
     given = {
@@ -55,21 +51,47 @@ def _evaluate(system: System, retention: Retention, constants: Constants = FITTE
 
 
 def fig6b() -> Rows:
-    """Area of a MAC relative to the one of 2 bits: the paper's, and our arrays by the area model."""
+    """Area of a MAC relative to the one of 2 bits: the paper's, and our PEs', synthesised and by the model.
+
+    With 1 lane and with 16 lanes a PE.
+    """
     paper = {row["bits"]: row["relative_area"] for row in packaged("paper_fig6b.csv")}
-    scalar = {bits: array_area(array(bits, lanes=1)).ge_per_mac for bits in BITS}
-    laned = {bits: core_area(bits).ge_per_mac for bits in BITS}
-    return [
-        {
-            "bits": bits,
-            "paper": paper[bits],
-            "model_1_lane": scalar[bits] / scalar[2],
-            "model_16_lanes": laned[bits] / laned[2],
-            "model_1_lane_ge_per_mac": scalar[bits],
-            "model_16_lanes_ge_per_mac": laned[bits],
-        }
+    rows: Rows = [
+        {"source": "paper", "lanes": 1, "bits": bits, "relative_area": paper[bits], "um2_per_mac": None}
         for bits in BITS
     ]
+    for library in libraries():
+        for lanes in (1, LANES):
+            model = {bits: array_area(array(bits, lanes=lanes, rows=4), library) for bits in BITS}
+            found = {bits: _synthesised_pe(library, bits, lanes) for bits in BITS}
+            for bits in BITS:
+                pes = model[bits].pes_um2 / model[bits].macs_per_cycle
+                rows += [
+                    {
+                        "source": f"{library}, {kind}",
+                        "lanes": lanes,
+                        "bits": bits,
+                        "relative_area": value / base,
+                        "um2_per_mac": value,
+                    }
+                    for kind, value, base in (
+                        ("synthesised", found[bits], found[2]),
+                        ("model", pes, model[2].pes_um2 / model[2].macs_per_cycle),
+                    )
+                ]
+    return rows
+
+
+def _synthesised_pe(library: str, bits: int, lanes: int) -> float:
+    """um2 a MAC of a synthesised output-stationary PE for odd weights."""
+    for point in points():
+        spec = point.spec
+        widths = (spec.act.bits, spec.weight.bits, spec.lanes, spec.max_reduction, spec.rows)
+        same = widths == (bits, bits, lanes, HardwareSpec.max_reduction, 4) and spec.cols == 4
+        plain = spec.dataflow is Dataflow.OUTPUT_STATIONARY and spec.requantiser is None
+        if point.library == library and same and plain and spec.weight.encoding is WeightEncoding.ODD:
+            return point.modules["pe"] / lanes
+    raise LookupError(f"{library}: no synthesised PE of {bits} bits and {lanes} lanes")
 
 
 def fig6c(constants: Constants = FITTED) -> Rows:

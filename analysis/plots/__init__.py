@@ -2,11 +2,12 @@
 
 from .ablation import footprint, superlinear, superlinearity_map, traffic
 from .networks import networks, pareto, roofline
-from .own import area_performance, energy
+from .own import area_fit, area_performance, energy
 from .paper import fig6b, fig6c
 from .style import save, style
 
 __all__ = [
+    "area_fit",
     "area_performance",
     "energy",
     "fig6b",

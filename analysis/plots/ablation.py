@@ -10,6 +10,7 @@ from matplotlib.ticker import NullLocator
 
 from .style import GREY, INK, NAMES, STYLES, Rows, column, log_values, note, pick, precision_axis, stacked
 
+BACKED = {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.85}
 POLICY_TITLES = {
     "weights kept": "what fits is kept",
     "no weights kept": "no weights kept",
@@ -87,7 +88,7 @@ def footprint(rows: Rows) -> Figure:
         left.text(index, at, f"{row['total_mb']:.1f}", ha="center", fontsize=8, color=colour)
     usable = chosen[0]["usable_mb_of_16"]
     left.axhline(usable, color=INK, linewidth=1.0, linestyle=(0, (4, 3)))
-    left.text(3.45, usable + 0.6, f"{usable:.1f} MB of 16 usable", ha="right", fontsize=8)
+    left.text(3.45, usable + 0.6, f"{usable:.1f} MB of 16 usable", ha="right", fontsize=8, bbox=BACKED)
     left.legend(frameon=False, fontsize=8, loc="upper right")
     left.set_xlabel("activation and weight precision (bits)")
     left.set_ylabel("memory (MB)")

@@ -4,29 +4,53 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from .style import GREY, INK, STYLES, Rows, column, log_values, note, percent, pick, precision_axis
+from .style import (
+    GREY,
+    INK,
+    LIBRARY_STYLES,
+    STYLES,
+    Rows,
+    column,
+    log_values,
+    note,
+    percent,
+    pick,
+    precision_axis,
+)
 
 
 def fig6b(rows: Rows) -> Figure:
-    """Relative MAC area against precision."""
-    figure = Figure(figsize=(5.2, 3.8), layout="constrained")
-    axes = figure.subplots()
-    lines = (
-        ("model_16_lanes", "#D55E00", "s", "our array, 16 lanes a PE (model)"),
-        ("paper", INK, "D", "PACT Fig. 6(b), 14 nm"),
-        ("model_1_lane", "#0072B2", "o", "our array, 1 lane a PE (model)"),
-    )
-    bits = column(rows, "bits")
-    for name, colour, mark, label in lines:
-        hollow = "white" if name == "paper" else colour
-        axes.plot(bits, column(rows, name), color=colour, marker=mark, markerfacecolor=hollow, label=label)
-        note(axes, f"{rows[0][name]:.1f}x", (16, rows[0][name]), (-7, 0), colour, ha="right")
-    axes.legend(frameon=False, labelcolor=[colour for _, colour, _, _ in lines], loc="upper right")
-    precision_axis(axes)
-    axes.set_xlim(28, 1.7)
-    log_values(axes, [1, 2, 5, 10, 20, 50])
-    axes.set_ylabel("area per MAC (2-bit MAC = 1)")
-    axes.set_title("Area of a multiply-accumulate by precision")
+    """Relative MAC area against precision: the paper's points, ours synthesised, and the model's lines."""
+    figure = Figure(figsize=(8.2, 4.0), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    paper = pick(rows, source="paper")
+    libraries = dict.fromkeys(source.partition(",")[0] for source in column(rows, "source"))
+    names = [name for name in libraries if name != "paper"]
+    for axes, lanes in zip(panels, sorted({row["lanes"] for row in rows}), strict=True):
+        for name, (colour, mark) in zip(names, LIBRARY_STYLES, strict=False):
+            model = pick(rows, source=f"{name}, model", lanes=lanes)
+            found = pick(rows, source=f"{name}, synthesised", lanes=lanes)
+            bits = column(model, "bits")
+            axes.plot(bits, column(model, "relative_area"), color=colour, linewidth=1.0)
+            axes.plot(
+                bits, column(found, "relative_area"), color=colour, marker=mark, linestyle="none", label=name
+            )
+        axes.plot(
+            column(paper, "bits"),
+            column(paper, "relative_area"),
+            color=INK,
+            marker="D",
+            markersize=8,
+            markerfacecolor="none",
+            linestyle="none",
+            label="PACT Fig. 6(b), 14 nm",
+        )
+        precision_axis(axes)
+        log_values(axes, [1, 2, 5, 10, 20, 50])
+        axes.set_title(f"Our PE: {lanes} lane{'s' if lanes > 1 else ''}")
+    panels[0].set_ylabel("area per MAC (2-bit MAC = 1)")
+    panels[0].legend(frameon=False, fontsize=8, loc="upper right")
+    panels[0].text(0.03, 0.06, "marks: synthesis; lines: model", transform=panels[0].transAxes, fontsize=8)
     return figure
 
 

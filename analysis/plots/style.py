@@ -23,6 +23,8 @@ STYLES: dict[float | None, tuple[str, str, str]] = {
     32.0: ("#009E73", "^", "32 GB/s"),
 }
 """Colour, mark and name of each bandwidth."""
+LIBRARY_STYLES = (("#0072B2", "o"), ("#009E73", "^"), ("#D55E00", "s"), ("#CC79A7", "v"))
+"""Colour and mark of cell libraries, in the order of the table."""
 NAMES = {
     "resnet18": "ResNet-18",
     "resnet50": "ResNet-50",

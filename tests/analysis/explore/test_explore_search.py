@@ -64,11 +64,11 @@ def test_the_same_seed_is_the_same_table(space, tmp_path):
 
 
 def test_limits_steer_the_search(space, tmp_path):
-    limits = "\n[limits]\narea_ge = {at_most = 2e5}\n"
+    limits = "\n[limits]\narea_ge = {at_most = 1e5}\n"
     free = explore(space(explored.LARGE + SEARCH), tmp_path / "free", Here())
     bound = explore(space(explored.LARGE + limits + SEARCH), tmp_path / "bound", Here())
-    assert bound.front["area_ge"].max() <= 2e5
-    assert bound.eligible > 2 * (free.sample["area_ge"] <= 2e5).sum()
+    assert bound.front["area_ge"].max() <= 1e5
+    assert bound.eligible > 2 * (free.sample["area_ge"] <= 1e5).sum()
 
 
 def test_killed_in_the_middle_and_run_again(space, tmp_path):
