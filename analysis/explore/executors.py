@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.connection
 import os
+import signal
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ProcessPoolExecutor, wait
@@ -46,8 +47,9 @@ class Here:
             yield task, work(task)
 
 
-def _end_with_parent() -> None:
-    """In a worker process: leave when the parent is gone, also if it was killed."""
+def _follow_parent() -> None:
+    """In a worker process: leave when the parent is gone, also if it was killed; Ctrl-C is the parent's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -77,7 +79,7 @@ class Processes:
             pool = ProcessPoolExecutor(
                 self._workers,
                 mp_context=multiprocessing.get_context("spawn"),
-                initializer=_end_with_parent,
+                initializer=_follow_parent,
             )
             running: dict[Future[Result], Task] = {}
             try:

@@ -98,7 +98,7 @@ def method(given: Any) -> Method:
         return Method(points=whole("[method] points", given.get("points", Method.points), 1, 10**9))
     return Method(
         search=True,
-        points=whole("[method] points", given.get("points", 2000), 1, 1_000_000),
+        points=whole("[method] points", given.get("points", 2000), 1, 50_000),
         population=whole("[method] population", given.get("population", Method.population), 4, 10_000),
         seed=whole("[method] seed", given.get("seed", Method.seed), 0, 2**32 - 1),
     )

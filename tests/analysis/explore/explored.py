@@ -58,6 +58,7 @@ def start(*arguments):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,  # so that a test can interrupt it as a terminal does
     )
 
 

@@ -118,6 +118,17 @@ def test_killed_in_the_middle_and_run_again(whole, tmp_path):
     assert explored.same(explored.table(tmp_path / "out"), explored.table(uninterrupted))
 
 
+def test_interrupted_as_by_a_terminal(whole, tmp_path):
+    run = explored.start(whole[0], "--out", tmp_path / "out", "--workers", 2)
+    until(lambda: len(explored.chunks_written(tmp_path / "out")) >= 1)
+    os.killpg(run.pid, signal.SIGINT)
+    output = run.communicate(timeout=60)[0]
+    assert run.returncode == 130
+    assert output.endswith("\npact-hw: interrupted\n")
+    assert "Traceback" not in output
+    assert 1 <= len(explored.chunks_written(tmp_path / "out")) < explored.CHUNKS
+
+
 def test_a_killed_worker_process_loses_nothing(whole, tmp_path):
     space, uninterrupted = whole
     run = explored.start(space, "--out", tmp_path / "out", "--workers", 2)
