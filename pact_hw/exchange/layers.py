@@ -35,6 +35,14 @@ class Clipped:
     high: Fraction | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scaled:
+    """Levels times a constant for each channel: what a sum may read as its second operand."""
+
+    levels: Levels
+    affines: list[Affine]
+
+
 class GridBuilder(Builder):
     """Collects the layers of a model; ``channels`` keeps what each requantiser was asked for."""
 

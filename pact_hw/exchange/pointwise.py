@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..qat.conversion.affine import batch_norm
+from ..qat.conversion.affine import Affine, batch_norm
 from ..qat.conversion.values import Levels, Sums
 from .files import Node
 from .grids import Grid, positive, quant, quantize_linear
-from .layers import Clipped
+from .layers import Clipped, Scaled
 from .reader import QONNX_DOMAINS, Codes, Handler, ModelReader, Value, per_channel
 from .weights import Weights, array
 
@@ -98,6 +98,10 @@ def _sum(r: ModelReader, node: Node, sign: int) -> Sums:
         return sums.map(lambda n, affine: affine.then(factor, offsets[n]))
     if sign < 0:
         raise node.refuse("a difference of two tensors")
+    for i, name in enumerate(node.inputs):
+        other = r.found[name]
+        if isinstance(other, Scaled) and len(node.inputs) == 2:
+            return _with_residual(node, r.sums_of(node, 1 - i), other)
     operands = [r.values_of(node, i) for i in range(len(node.inputs))]
     plain: list[Levels | Sums] = []
     for i, value in enumerate(operands):
@@ -105,18 +109,33 @@ def _sum(r: ModelReader, node: Node, sign: int) -> Sums:
     return r._add(node.name, *plain)
 
 
-def _mul(r: ModelReader, node: Node) -> Sums:
+def _with_residual(node: Node, sums: Sums, other: Scaled) -> Sums:
+    """``sums`` plus levels times one factor for each channel."""
+    levels = other.levels
+    if sums.residual is not None or levels.padding or levels.shape != sums.shape:
+        raise node.refuse(f"it adds {levels.shape} to {sums.shape}, or more than two tensors")
+    scales = [affine.scale for affine in other.affines]
+    added = sums.map(lambda n, a: Affine(scale=a.scale, offset=a.offset, residual_scale=scales[n]))
+    added.residual = levels
+    return added
+
+
+def _mul(r: ModelReader, node: Node) -> Sums | Scaled:
     return _scaled(r, node, lambda v: v)
 
 
-def _div(r: ModelReader, node: Node) -> Sums:
+def _div(r: ModelReader, node: Node) -> Sums | Scaled:
     return _scaled(r, node, lambda v: 1 / v)
 
 
-def _scaled(r: ModelReader, node: Node, change: Callable[[Fraction], Fraction]) -> Sums:
+def _scaled(r: ModelReader, node: Node, change: Callable[[Fraction], Fraction]) -> Sums | Scaled:
     fixed = [i for i, name in enumerate(node.inputs) if isinstance(r.found[name], np.ndarray | Weights)]
     if not fixed or (node.op == "Div" and fixed != [1]):
         raise node.refuse("only a constant factor or divisor is supported")
+    source = r.found[node.inputs[1 - fixed[0]]]
+    if isinstance(source, Levels):
+        factors = [change(v) for v in per_channel(node, r.constant(node, fixed[0]), source)]
+        return Scaled(levels=source, affines=[Affine(scale=source.value * f) for f in factors])
     sums = r.sums_of(node, 1 - fixed[0])
     factors = [change(v) for v in per_channel(node, r.constant(node, fixed[0]), sums)]
     return sums.map(lambda n, affine: affine.then(factors[n]))

@@ -20,7 +20,7 @@ from ..qat.conversion.values import Levels, Sums
 from ..spec.layer import Shape
 from .files import INTEGER_TYPES, Model, Node
 from .grids import Grid, quantize_linear
-from .layers import Clipped, GridBuilder
+from .layers import Clipped, GridBuilder, Scaled
 from .tensors import Array
 from .weights import Constant, Weights, array, bipolar, dequantised, exact, fold, quantised
 
@@ -43,7 +43,7 @@ class Codes:
     zero: int
 
 
-Value = Image | Codes | Levels | Sums | Clipped | Array | Weights
+Value = Image | Codes | Levels | Scaled | Sums | Clipped | Array | Weights
 Handler = Callable[["ModelReader", Node], Value]
 
 
@@ -156,6 +156,9 @@ class ModelReader(GraphReader):
             raise node.refuse("it reads codes that are not dequantised")
         if isinstance(value, np.ndarray | Weights):
             raise node.refuse(f"input {index} is a constant")
+        if isinstance(value, Scaled):
+            sums = self.builder.identity(node.name, value.levels)
+            return sums.map(lambda n, _: value.affines[n])
         return value
 
     def sums_of(self, node: Node, index: int = 0) -> Sums:
@@ -238,7 +241,7 @@ def constant(node: Node) -> Array:
     return value
 
 
-def per_channel(node: Node, value: Constant, sums: Sums) -> list[Fraction]:
+def per_channel(node: Node, value: Constant, sums: Sums | Levels) -> list[Fraction]:
     """A constant that is broadcast to ``sums``, as one number for each of its channels."""
     n = sums.shape[0]
     shape = np.shape(value.levels if isinstance(value, Weights) else value)

@@ -8,9 +8,9 @@ from typing import Any
 
 from ..qat.conversion.values import Levels, Pixels, Sums
 from .files import Node
-from .layers import Clipped
+from .layers import Clipped, Scaled
 from .reader import Codes, Handler, Image, ModelReader, Value
-from .weights import array
+from .weights import Weights, array
 
 
 def _flatten(r: ModelReader, node: Node) -> Value:
@@ -38,10 +38,12 @@ def flat(r: ModelReader, node: Node) -> Value:
 
 def _reshape(r: ModelReader, node: Node) -> Value:
     target = [int(v) for v in array(r.constant(node, 1)).ravel()]
-    value: Any = r.found[node.inputs[0]]
-    shape = (
-        value.levels if isinstance(value, Codes) else value.sums if isinstance(value, Clipped) else value
-    ).shape
+    value = r.found[node.inputs[0]]
+    if isinstance(value, Codes | Scaled):
+        value = value.levels
+    elif isinstance(value, Clipped):
+        value = value.sums
+    shape = () if isinstance(value, Weights) else value.shape
     sizes = (math.prod(shape), -1)
     if (
         len(target) != 2
