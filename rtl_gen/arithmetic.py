@@ -1,14 +1,14 @@
-"""Sums of products over the lanes of a processing element, and the correction of odd weights."""
+"""Sums of products over the lanes of a processing element, and the correction of their codes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value, unsigned
 
 from pact_hw.spec import HardwareSpec, WeightEncoding
 
-from .widths import act_sum_shape, code_sum_shape
+from .widths import act_sum_shape
 
 
 def elements(bus: Value, count: int) -> list[Value]:
@@ -54,55 +54,65 @@ def act_sum(m: Module, spec: HardwareSpec, act: Value) -> Value:
     return tree(m, "act_sum", elements(act, spec.lanes), lambda terms: act_sum_shape(spec, terms))
 
 
-def product_sum(m: Module, spec: HardwareSpec, act: Value, code: Value) -> Value:
-    """Sum over the lanes of activation times weight code, exact; shape ``code_sum_shape(lanes)``.
+def product_sum(
+    m: Module, terms: Sequence[tuple[Value, Value]], shape: Callable[[int], Shape], *, in_pairs: bool = False
+) -> Value:
+    """The sum of the products of ``terms``, exact, every factor unsigned.
 
-    ``act`` and ``code`` are ``lanes`` levels and codes. One-bit operands are ANDs, not multipliers.
+    ``shape(n)`` is the shape of a sum over n lanes. One-bit factors are ANDs, not multipliers.
+    Of two lanes in pair form, which have three terms, no more is wanted than that their sum fits.
     """
-    one_bit = spec.weight.bits == 1
-    is_signed = spec.weight.encoding is WeightEncoding.TWOS_COMPLEMENT
-    acts = elements(act, spec.lanes)
-    codes = elements(code, spec.lanes)
-    if is_signed and not one_bit:
-        codes = [value.as_signed() for value in codes]
-
-    def shape(terms: int) -> Shape:
-        return act_sum_shape(spec, terms) if one_bit else code_sum_shape(spec, terms)
 
     def product(a: Value, w: Value) -> Value:
-        if one_bit:
+        if len(w) == 1:
             return a & w.replicate(len(a))
-        if spec.act.bits == 1:
+        if len(a) == 1:
             return w & a.replicate(len(w))
         return a * w
 
+    def product_shape(a: Value, w: Value) -> Shape:
+        longest = ((1 << len(a)) - 1) * ((1 << len(w)) - 1)
+        return unsigned(longest.bit_length())
+
     products = [
-        named(m, f"product_{lane}", product(a, w), shape(1))
-        for lane, (a, w) in enumerate(zip(acts, codes, strict=True))
+        named(m, f"product_{number}", product(a, w), product_shape(a, w))
+        for number, (a, w) in enumerate(terms)
     ]
-    total = tree(m, "sum", products, shape)
-    # A one-bit two's-complement weight is 0 or -1: one negation serves all lanes.
-    if one_bit and is_signed:
-        return named(m, "negated_sum", -total, code_sum_shape(spec, spec.lanes))
-    return total
+    if not in_pairs:
+        return tree(m, "sum", products, shape)
+    pairs = []
+    for pair, (a, b, both) in enumerate(zip(products[::3], products[1::3], products[2::3], strict=True)):
+        either = named(m, f"pair_{pair}_either", a + b, shape(2))
+        pairs.append(named(m, f"pair_{pair}", either + both, shape(2)))
+    return tree(m, "sum", pairs, lambda pairs: shape(2 * pairs))
+
+
+def offset_codes(spec: HardwareSpec, codes: Value) -> Value:
+    """The unsigned codes that PEs multiply by: two's complement has its highest bits inverted."""
+    if spec.weight.encoding is WeightEncoding.ODD:
+        return codes
+    bits = spec.weight.bits
+    return Cat(*(Cat(code[:-1], ~code[-1]) for code in elements(codes, len(codes) // bits)))
 
 
 def excess(m: Module, spec: HardwareSpec, total: Value) -> Value:
-    """``(2**bits - 1) * total``: what twice a sum over odd codes is too large by.
+    """What a sum over codes is too large by; ``total`` is the sum of its activations a.
 
-    The weight of code q is ``2 q - (2**bits - 1)`` (``WeightEncoding.ODD``), so a sum of
-    activations a times weights is ``2 sum(a q) - (2**bits - 1) sum(a)``; ``total`` is ``sum(a)``.
+    ODD: the weight of code q is ``2 q - (2**bits - 1)``, so that a sum of products is
+    ``2 sum(a q) - (2**bits - 1) sum(a)``. Two's complement, by ``offset_codes``: it is
+    ``q - 2**(bits - 1)``, so that a sum is ``sum(a q) - 2**(bits - 1) sum(a)``.
     """
+    if spec.weight.encoding is WeightEncoding.TWOS_COMPLEMENT:
+        return total << (spec.weight.bits - 1)
     shape = Shape(len(total) + spec.weight.bits)
     return named(m, "excess", (total << spec.weight.bits) - total, shape)
 
 
-def corrected(spec: HardwareSpec, acc: Value, too_large_by: Value | None) -> Value:
+def corrected(spec: HardwareSpec, acc: Value, too_large_by: Value) -> Value:
     """The exact sum of products; its lowest ``acc_bits`` bits hold it in two's complement.
 
-    ``acc`` is a sum over codes; ``too_large_by`` is ``excess`` for odd weights, else None.
+    ``acc`` is a sum over codes, and ``too_large_by`` its ``excess``.
     """
-    if too_large_by is None:
-        return Cat(acc, acc[-1].replicate(spec.acc_bits - len(acc)))
-    doubled = Cat(Const(0, 1), acc)
-    return Cat(doubled, Const(0, spec.acc_bits - len(doubled))) - too_large_by
+    if spec.weight.encoding is WeightEncoding.ODD:
+        acc = Cat(Const(0, 1), acc)
+    return Cat(acc, Const(0, max(0, spec.acc_bits - len(acc)))) - too_large_by

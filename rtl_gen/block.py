@@ -39,9 +39,15 @@ class Block(wiring.Component):  # type: ignore[misc]
     """Whether the module has ``rst``."""
 
     def __init__(
-        self, module_name: str, ports: Sequence[Port], parts: Sequence[Block] = (), *, set_by_reset: str = ""
+        self,
+        module_name: str,
+        ports: Sequence[Port],
+        parts: Sequence[Block] = (),
+        *,
+        set_by_reset: str = "",
+        clocked: bool = True,
     ) -> None:
-        clocking = [input_port("clk", 1, "clock, rising edge")]
+        clocking = [input_port("clk", 1, "clock, rising edge")] if clocked else []
         if self.resets:
             clocking.append(input_port("rst", 1, "synchronous reset, active high, one cycle or longer"))
         self.module_name = module_name
@@ -57,6 +63,10 @@ class Block(wiring.Component):  # type: ignore[misc]
                 for port in ports
             }
         )
+
+    def structure(self) -> list[str] | None:
+        """The body that synthesis is to have (``structure.py``); None: what ``_build`` gives."""
+        return None
 
     def _build(self, m: Module) -> None:
         """Put the block's logic into ``m``."""
@@ -98,11 +108,12 @@ class Block(wiring.Component):  # type: ignore[misc]
         self._instantiate(m, f"{label}_0" if count == 1 else label, connections, count)
 
     def _instantiate(self, m: Module, label: str, connections: dict[str, Value], count: int) -> None:
-        pins: dict[str, Value] = {"i_clk": ClockSignal()}
-        if self.resets:
-            pins["i_rst"] = ResetSignal()
+        pins: dict[str, Value] = {}
         sliced = []
-        for port in self.ports[len(pins) :]:
+        for port in self.ports:
+            if port.name in ("clk", "rst"):
+                pins[f"i_{port.name}"] = ClockSignal() if port.name == "clk" else ResetSignal()
+                continue
             value = connections.pop(port.name)
             if len(value) == count * port.width:
                 sliced.append(port.name)

@@ -16,6 +16,7 @@ from .layout import comment, laid_out
 from .names import check_name
 from .output_stationary import OutputStationaryArray
 from .requantised import RequantisedArray
+from .structure import adder_modules
 from .verilog import modules
 from .weight_stationary import WeightStationaryArray
 
@@ -74,7 +75,10 @@ def header(spec: HardwareSpec) -> str:
 def verilog_text(spec: HardwareSpec, top: Block) -> str:
     """The whole Verilog file: the top module first, every kind of module once."""
     written = modules(list(top.kinds())[::-1])
-    return "\n".join([header(spec) + _WAIVER, *(laid_out(text, block) for block, text in written.items())])
+    parts = [header(spec) + _WAIVER, *(laid_out(text, block) for block, text in written.items())]
+    text = "\n".join(parts)
+    adders = adder_modules(spec.name, text)
+    return f"{text}\n{adders}" if adders else text
 
 
 def write_design(spec: HardwareSpec, folder: Path) -> Design:

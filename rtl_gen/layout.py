@@ -72,6 +72,17 @@ def comment(text: str) -> str:
     return "".join(f"// {line}".rstrip() + "\n" for line in lines)
 
 
+def with_structure(module: str, body: list[str] | None) -> str:
+    """``module`` whose body is ``body`` (lines) in synthesis."""
+    if body is None:
+        return module
+    head, _, operators = module.partition("\n);\n")
+    operators = operators.removesuffix("endmodule\n")
+    lines = "".join(f"  {line}\n" for line in body)
+    return f"{head}\n);\n`ifdef SYNTHESIS\n{lines}`else\n{operators}`endif\nendmodule\n"
+
+
 def laid_out(module: str, block: Block) -> str:
     """The module of ``block`` as it is written to the file."""
-    return comment(block.summary) + with_port_list(collapse_repeats(inline_conditions(module)), block)
+    module = with_port_list(collapse_repeats(inline_conditions(module)), block)
+    return comment(block.summary) + with_structure(module, block.structure())

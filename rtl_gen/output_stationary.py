@@ -8,68 +8,82 @@ PE's clear, nor its enable, nor its reset costs a gate.
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, ResetSignal, Signal, Value
 from amaranth.utils import ceil_log2
 
 from pact_hw.design import Port
-from pact_hw.spec import HardwareSpec, WeightEncoding
+from pact_hw.spec import HardwareSpec
 
-from .arithmetic import act_sum, assign, corrected, excess, named, product_sum
+from . import partial_products
+from .arithmetic import act_sum, assign, corrected, excess, named, offset_codes, product_sum
 from .block import Block, input_port, output_port
-from .widths import acc_shape, act_sum_shape
-
-
-def _is_odd(spec: HardwareSpec) -> bool:
-    return spec.weight.encoding is WeightEncoding.ODD
+from .structure import is_placed, multiply_add
+from .widths import acc_shape, act_sum_shape, code_sum_shape
 
 
 class ProcessingElement(Block):
     """Multipliers, one reduction, one accumulator; idle while the activations are zero.
 
-    The next accumulator is ``acc_in`` in a shift, else ``acc`` plus the sum of products.
+    The next accumulator is ``acc_in`` in a shift, else ``acc``, plus the sum of products: the choice is
+    made where there is time for it, and in a shift the activations are zero.
     """
 
     def __init__(self, spec: HardwareSpec) -> None:
         self._spec = spec
         width = acc_shape(spec).width
+        acts, weights = "lanes activations", "lanes weight codes"
+        if partial_products.in_pairs(spec):
+            acts = "activations a, b and a + b of each two lanes"
+            weights = "of each two lanes a word each: only a, only b, both"
         super().__init__(
             f"{spec.name}_pe",
             [
                 input_port("shift", 1, "take the right neighbour's accumulator"),
-                input_port("act", spec.lanes * spec.act.bits, "lanes activations, zero when idle"),
-                input_port("weight", spec.lanes * spec.weight.bits, "lanes weight codes"),
+                input_port("act", partial_products.act_bits(spec), f"{acts}, zero when idle"),
+                input_port("weight", partial_products.weight_bits(spec), weights),
                 input_port("acc_in", width, "the right neighbour's accumulator"),
                 output_port("acc", width, "sum over activations times codes"),
             ],
         )
 
     def _build(self, m: Module) -> None:
-        shape = acc_shape(self._spec)
-        acc, acc_in = self.acc, self.acc_in
-        if shape.signed:
-            acc, acc_in = acc.as_signed(), acc_in.as_signed()
-        total = product_sum(m, self._spec, self.act, self.weight)
-        acc_plus_sum = named(m, "acc_plus_sum", acc + total, shape)
-        acc_next = named(m, "acc_next", Mux(self.shift, acc_in, acc_plus_sum), shape)
-        m.d.sync += self.acc.eq(acc_next)
+        spec = self._spec
+        total = product_sum(
+            m,
+            partial_products.terms(spec, self.act, self.weight),
+            lambda lanes: code_sum_shape(spec, lanes),
+            in_pairs=partial_products.in_pairs(spec),
+        )
+        feedback = named(m, "feedback", Mux(self.shift, self.acc_in, self.acc), acc_shape(spec))
+        m.d.sync += self.acc.eq(named(m, "acc_next", feedback + total, acc_shape(spec)))
+
+    def structure(self) -> list[str] | None:
+        """As ``Block.structure``: adders placed one by one."""
+        if not is_placed(self._spec):
+            return None
+        width = len(self.acc)
+        lines, total = multiply_add(self._spec, addend="feedback", width=width)
+        feedback = f"wire [{width - 1}:0] feedback = shift ? acc_in : acc;"
+        return [feedback, *lines, f"always @(posedge clk) acc <= {total};"]
 
 
 class Row(Block):
-    """A row of PEs that share activations; for odd weights, the correction, made once per row."""
+    """A row of PEs that share activations; what the codes stand for is put right once per row."""
 
     def __init__(self, spec: HardwareSpec, pe: ProcessingElement) -> None:
         self._spec = spec
         self._pe = pe
-        clear = input_port("clear", 1, "forget the sum of activations; with the last shift")
         super().__init__(
             f"{spec.name}_row",
             [
                 input_port("accept", 1, "a beat is accepted: register its activations, else zero"),
                 input_port("shift", 1, "accumulators move one column to the left"),
-                *([clear] if _is_odd(spec) else []),
+                input_port("clear", 1, "forget the sum of activations; with the last shift"),
                 input_port("act", spec.lanes * spec.act.bits, "lanes activations"),
                 input_port(
-                    "weight", spec.cols * spec.lanes * spec.weight.bits, "cols x lanes codes, registered"
+                    "weight",
+                    spec.cols * partial_products.weight_bits(spec),
+                    "registered weights of the cols PEs",
                 ),
                 output_port("sum", spec.acc_bits, "column 0: exact sum, two's complement"),
             ],
@@ -79,7 +93,14 @@ class Row(Block):
     def _build(self, m: Module) -> None:
         spec = self._spec
         act = Signal(len(self.act), name="act_q")
-        m.d.sync += act.eq(named(m, "act_accepted", Mux(self.accept, self.act, 0), len(act)))
+        accepted = named(m, "act_accepted", Mux(self.accept, self.act, 0), len(act))
+        m.d.sync += act.eq(accepted)
+        operands: Value = act
+        if partial_products.in_pairs(spec):
+            sums = partial_products.pair_sums(m, spec, accepted)
+            pair_sums = Signal(len(sums), name="pair_sums_q")
+            m.d.sync += pair_sums.eq(sums)
+            operands = partial_products.with_pair_sums(spec, act, pair_sums)
         width = acc_shape(spec).width
         accs = Signal(spec.cols * width, name="acc")
         self._pe.place_each(
@@ -87,19 +108,16 @@ class Row(Block):
             "pe",
             spec.cols,
             shift=self.shift,
-            act=act,
+            act=operands,
             weight=self.weight,
             acc_in=Cat(accs[width:], Const(0, width)),
             acc=accs,
         )
-        too_large_by = None
-        if _is_odd(spec):
-            shape = act_sum_shape(spec, spec.max_reduction)
-            total = Signal(shape, name="act_total")
-            grown = named(m, "act_total_grown", total + act_sum(m, spec, act), shape)
-            m.d.sync += total.eq(named(m, "act_total_next", Mux(self.clear, 0, grown), shape))
-            too_large_by = excess(m, spec, total)
-        assign(m, self.sum, "sum", corrected(spec, accs[:width], too_large_by))
+        shape = act_sum_shape(spec, spec.max_reduction)
+        total = Signal(shape, name="act_total")
+        kept = named(m, "act_total_kept", Mux(self.clear, 0, total), shape)
+        m.d.sync += total.eq(named(m, "act_total_next", kept + act_sum(m, spec, act), shape))
+        assign(m, self.sum, "sum", corrected(spec, accs[:width], excess(m, spec, total)))
 
 
 class OutputStationaryArray(Block):
@@ -114,6 +132,7 @@ class OutputStationaryArray(Block):
     def __init__(self, spec: HardwareSpec, *, module_name: str | None = None) -> None:
         self._spec = spec
         self._row = Row(spec, ProcessingElement(spec))
+        self._choices = partial_products.Choices(spec) if partial_products.in_pairs(spec) else None
         super().__init__(
             module_name or spec.name,
             [
@@ -127,7 +146,7 @@ class OutputStationaryArray(Block):
                 ),
                 output_port("out_last", 1, "last column of the tile"),
             ],
-            [self._row],
+            [*([self._choices] if self._choices else []), self._row],
         )
 
     def _build(self, m: Module) -> None:
@@ -142,7 +161,8 @@ class OutputStationaryArray(Block):
         shift = Signal()
         last_shift = Signal()
         m.d.comb += [
-            accept.eq(self.in_valid & filling),
+            # Not in a reset, so that the PEs see zeros as soon as they shift.
+            accept.eq(self.in_valid & filling & ~ResetSignal()),
             accept_last.eq(accept & self.in_last),
             shift.eq(clearing | (draining & self.out_ready)),
             last_shift.eq(shift & self.out_last),
@@ -155,7 +175,11 @@ class OutputStationaryArray(Block):
         ]
         # Zeros, not old or unknown values, while there is no beat: cheaper than an enable.
         weight = Signal(len(self.in_weight), name="weight_q", reset_less=True)
-        m.d.sync += weight.eq(Mux(accept, self.in_weight, 0))
+        m.d.sync += weight.eq(Mux(accept, offset_codes(spec, self.in_weight), 0))
+        if self._choices:
+            choices = Signal(spec.cols * partial_products.weight_bits(spec))
+            self._choices.place(m, "decoder", weight=weight, choices=choices)
+            weight = choices
         self._count_columns(m, shift)
         self._row.place_each(
             m,
@@ -163,7 +187,7 @@ class OutputStationaryArray(Block):
             spec.rows,
             accept=accept,
             shift=shift,
-            **({"clear": last_shift} if _is_odd(spec) else {}),
+            clear=last_shift,
             act=self.in_act,
             weight=weight,
             sum=self.out_data,

@@ -1,8 +1,8 @@
 """The weight-stationary array: weights stay, activations and partial sums stream.
 
 Partial sums go down the columns, a row a cycle; the activations of row r are therefore delayed by r
-cycles (the skew). For odd weights the sum of activations goes down beside the columns in the same
-way, and corrects all of them at the bottom.
+cycles (the skew). The sum of activations goes down beside the columns in the same way, and puts
+right at the bottom what the codes stand for, once for all columns.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.utils import ceil_log2
 
-from pact_hw.spec import HardwareSpec, WeightEncoding
+from pact_hw.spec import HardwareSpec
 
-from .arithmetic import act_sum, assign, corrected, elements, excess, named, product_sum
+from . import partial_products
+from .arithmetic import act_sum, assign, corrected, elements, excess, named, offset_codes, product_sum
 from .block import Block, input_port, output_port
 from .delay import Skew
-from .widths import acc_shape, act_sum_shape, terms_in_array
+from .structure import is_placed, multiply_add
+from .widths import acc_shape, act_sum_shape, code_sum_shape, terms_in_array
 
 
 class ProcessingElement(Block):
@@ -38,14 +40,25 @@ class ProcessingElement(Block):
         )
 
     def _build(self, m: Module) -> None:
-        shape = acc_shape(self._spec)
-        psum_in = self.psum_in.as_signed() if shape.signed else self.psum_in
-        total = product_sum(m, self._spec, self.act, self.weight)
-        psum_next = named(m, "psum_next", psum_in + total, shape)
+        spec = self._spec
+        terms = partial_products.terms(spec, self.act, self.weight)
+        total = product_sum(m, terms, lambda count: code_sum_shape(spec, count))
+        psum_next = named(m, "psum_next", self.psum_in + total, acc_shape(spec))
         with m.If(self.load):
             m.d.sync += self.weight.eq(self.weight_in)
         with m.If(self.advance):
             m.d.sync += self.psum.eq(psum_next)
+
+    def structure(self) -> list[str] | None:
+        """As ``Block.structure``: adders placed one by one."""
+        if not is_placed(self._spec):
+            return None
+        lines, total = multiply_add(self._spec, addend="psum_in", width=len(self.psum))
+        return [
+            *lines,
+            "always @(posedge clk) if (load) weight <= weight_in;",
+            f"always @(posedge clk) if (advance) psum <= {total};",
+        ]
 
 
 class Column(Block):
@@ -137,7 +150,7 @@ class WeightStationaryArray(Block):
     def __init__(self, spec: HardwareSpec) -> None:
         self._spec = spec
         self._column = Column(spec)
-        self._tally = Tally(spec) if spec.weight.encoding is WeightEncoding.ODD else None
+        self._tally = Tally(spec)
         self._skew = Skew(spec.name, rows=spec.rows, width=spec.lanes * spec.act.bits)
         code = f"{spec.weight.bits} bits each, {spec.weight.encoding.value}"
         super().__init__(
@@ -165,7 +178,7 @@ class WeightStationaryArray(Block):
                 ),
                 output_port("out_last", 1, "last beat of the tile"),
             ],
-            [self._column, *([self._tally] if self._tally else []), self._skew],
+            [self._column, self._tally, self._skew],
             set_by_reset="weight_ready",
         )
 
@@ -202,19 +215,26 @@ class WeightStationaryArray(Block):
         self._skew.place(m, "skew", advance=advance, act=self.in_act, skewed=act)
         psum = Signal(spec.cols * acc_shape(spec).width)
         self._column.place_each(
-            m, "column", spec.cols, load=load, advance=advance, act=act, weight=self.weight_data, psum=psum
+            m,
+            "column",
+            spec.cols,
+            load=load,
+            advance=advance,
+            act=act,
+            weight=offset_codes(spec, self.weight_data),
+            psum=psum,
         )
-        too_large_by = None if self._tally is None else self._excess(m, self._tally, act, advance)
+        too_large_by = self._excess(m, act, advance)
         sums = zip(elements(psum, spec.cols), elements(self.out_data, spec.cols), strict=True)
         for column, (acc, out) in enumerate(sums):
             assign(m, out, f"sum_{column}", corrected(spec, acc, too_large_by))
 
-    def _excess(self, m: Module, tally: Tally, act: Value, advance: Signal) -> Value:
+    def _excess(self, m: Module, act: Value, advance: Signal) -> Value:
         """What the sums at the bottom are too large by: the same for every column."""
         rows, width = self._spec.rows, act_sum_shape(self._spec, terms_in_array(self._spec)).width
         tallies = Signal(rows * width, name="tallies")
         above = Cat(Const(0, width), tallies[:-width])
-        tally.place_each(m, "tally", rows, advance=advance, act=act, tally_in=above, tally=tallies)
+        self._tally.place_each(m, "tally", rows, advance=advance, act=act, tally_in=above, tally=tallies)
         return excess(m, self._spec, tallies[-width:])
 
     def _loaded(self, m: Module, load: Signal) -> Value:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Shape, signed, unsigned
+from amaranth.hdl import Shape, unsigned
 
-from pact_hw.spec import Dataflow, HardwareSpec, WeightEncoding, accumulator_range, signed_bits
+from pact_hw.spec import Dataflow, HardwareSpec
 
 
 def act_sum_shape(spec: HardwareSpec, terms: int) -> Shape:
@@ -13,14 +13,8 @@ def act_sum_shape(spec: HardwareSpec, terms: int) -> Shape:
 
 
 def code_sum_shape(spec: HardwareSpec, terms: int) -> Shape:
-    """Shape of a sum of ``terms`` products of an activation and a weight *code*.
-
-    Odd codes are multiplied as the unsigned numbers that they are, so the sum needs no sign;
-    two's-complement codes are the weights themselves.
-    """
-    if spec.weight.encoding is WeightEncoding.ODD:
-        return unsigned((terms * spec.act.max * spec.weight.levels).bit_length())
-    return signed(signed_bits(*accumulator_range(spec.act, spec.weight, terms)))
+    """Shape of a sum of ``terms`` products of an activation and a weight *code*, both unsigned."""
+    return unsigned((terms * spec.act.max * spec.weight.levels).bit_length())
 
 
 def terms_in_array(spec: HardwareSpec) -> int:

@@ -7,8 +7,8 @@ import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
 
-from pact_hw.spec import ActFormat, Dataflow, HardwareSpec, WeightEncoding, WeightFormat, accumulator_range
-from rtl_gen.arithmetic import act_sum, corrected, excess, product_sum
+from pact_hw.spec import ActFormat, Dataflow, HardwareSpec, WeightEncoding, WeightFormat
+from rtl_gen.arithmetic import act_sum, corrected, elements, excess, offset_codes, product_sum
 from rtl_gen.widths import acc_shape, act_sum_shape, code_sum_shape
 
 ODD, TWOS = WeightEncoding.ODD, WeightEncoding.TWOS_COMPLEMENT
@@ -27,13 +27,6 @@ def spec_of(act_bits, weight_bits, encoding, *, rows=1, cols=1, lanes=1, **more)
         lanes=lanes,
         **more,
     )
-
-
-def code_value(spec, code):
-    """What a PE multiplies by: the code itself, as a number."""
-    if spec.weight.encoding is TWOS and code > spec.weight.max:
-        return code - (1 << spec.weight.bits)
-    return code
 
 
 def packed(values, bits):
@@ -73,8 +66,9 @@ def test_product_sum_is_exact(act_bits, weight_bits, encoding, lanes):
     spec = spec_of(act_bits, weight_bits, encoding, lanes=lanes)
     m = Module()
     act, code = Signal(lanes * act_bits), Signal(lanes * weight_bits)
-    total = product_sum(m, spec, act, code)
-    assert total.shape() == code_sum_shape(spec, lanes)
+    terms = list(zip(elements(act, lanes), elements(code, lanes), strict=True))
+    total = product_sum(m, terms, lambda count: code_sum_shape(spec, count))
+    assert len(total) == code_sum_shape(spec, lanes).width
     result = Signal(total.shape())
     tally_value = act_sum(m, spec, act)
     tally = Signal(act_sum_shape(spec, lanes))
@@ -84,18 +78,17 @@ def test_product_sum_is_exact(act_bits, weight_bits, encoding, lanes):
         for acts, codes in vectors(spec, seeded(lanes), at_most=4096):
             ctx.set(act, packed(acts, act_bits))
             ctx.set(code, packed(codes, weight_bits))
-            assert ctx.get(result) == sum(
-                a * code_value(spec, w) for a, w in zip(acts, codes, strict=True)
-            ), (acts, codes)
+            assert ctx.get(result) == sum(a * w for a, w in zip(acts, codes, strict=True)), (acts, codes)
             assert ctx.get(tally) == sum(acts)
 
     run_combinational(m, check)
 
 
+@pytest.mark.parametrize("encoding", [ODD, TWOS])
 @pytest.mark.parametrize("acc_bits", [0, 40])
 @pytest.mark.parametrize(("act_bits", "weight_bits"), WIDTHS)
-def test_odd_correction_gives_the_value_of_the_codes(act_bits, weight_bits, acc_bits):
-    spec = spec_of(act_bits, weight_bits, ODD, max_reduction=7, acc_bits=acc_bits)
+def test_correction_gives_the_value_of_the_codes(act_bits, weight_bits, acc_bits, encoding):
+    spec = spec_of(act_bits, weight_bits, encoding, max_reduction=7, acc_bits=acc_bits)
     m = Module()
     acc, total = Signal(acc_shape(spec)), Signal(act_sum_shape(spec, 7))
     value = corrected(spec, acc, excess(m, spec, total))
@@ -109,7 +102,9 @@ def test_odd_correction_gives_the_value_of_the_codes(act_bits, weight_bits, acc_
             codes = rng.choices([0, spec.weight.levels, rng.randint(0, spec.weight.levels)], k=7)
             ctx.set(acc, sum(a * q for a, q in zip(acts, codes, strict=True)))
             ctx.set(total, sum(acts))
-            exact = sum(a * (2 * q - spec.weight.levels) for a, q in zip(acts, codes, strict=True))
+            offset = 1 << (weight_bits - 1)
+            values = [2 * q - spec.weight.levels if encoding is ODD else q - offset for q in codes]
+            exact = sum(a * value for a, value in zip(acts, values, strict=True))
             assert ctx.get(result) == exact % (1 << spec.acc_bits)
 
     run_combinational(m, check)
@@ -120,16 +115,27 @@ def test_odd_correction_gives_the_value_of_the_codes(act_bits, weight_bits, acc_
 @pytest.mark.parametrize("terms", [1, 2, 7, 4608])
 def test_shapes_hold_every_sum_and_are_not_a_bit_wider(act_bits, weight_bits, encoding, terms):
     spec = spec_of(act_bits, weight_bits, encoding)
-    low, high = accumulator_range(spec.act, spec.weight, terms)
-    if encoding is ODD:
-        low, high = 0, terms * spec.act.max * spec.weight.levels
+    high = terms * spec.act.max * spec.weight.levels
     shape = code_sum_shape(spec, terms)
-    bits = shape.width - (1 if shape.signed else 0)
-    assert shape.signed == (encoding is TWOS)
-    assert high < 1 << bits
-    assert low >= (-(1 << bits) if shape.signed else 0)
-    if shape.width > 1:
-        assert high >= 1 << (bits - 1) or low < -(1 << (bits - 1))
+    assert not shape.signed
+    assert 1 << (shape.width - 1) <= high < 1 << shape.width
+
+
+@pytest.mark.parametrize("bits", [1, 2, 5])
+def test_offset_codes_stand_for_the_same_weights(bits):
+    spec = spec_of(2, bits, TWOS)
+    code = Signal(2 * bits)
+    result = Signal(2 * bits)
+    m = Module()
+    m.d.comb += result.eq(offset_codes(spec, code))
+
+    def check(ctx):
+        for q, other in itertools.product(range(1 << bits), repeat=2):
+            ctx.set(code, packed((q, other), bits))
+            value = q - (1 << bits) if q > spec.weight.max else q
+            assert ctx.get(result) % (1 << bits) - (1 << (bits - 1)) == value
+
+    run_combinational(m, check)
 
 
 def test_a_weight_stationary_partial_sum_is_as_wide_as_one_pass_needs():

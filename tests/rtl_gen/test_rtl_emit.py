@@ -33,10 +33,10 @@ def spec_of(act_bits=4, weight_bits=4, rows=2, cols=3, lanes=2, encoding=WeightE
     )
 
 
-def lint(verilog, *, seconds=120):
+def lint(verilog, *macros, seconds=120):
     tool = tools.verilator()
     return subprocess.run(
-        [str(tool.path), "--lint-only", "-Wall", str(verilog)],
+        [str(tool.path), "--lint-only", "-Wall", *macros, str(verilog)],
         env={**os.environ, **tool.environment},
         capture_output=True,
         text=True,
@@ -46,12 +46,13 @@ def lint(verilog, *, seconds=120):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 2)])
-@pytest.mark.parametrize("bits", [(1, 1), (1, 5), (3, 1), (4, 4), (16, 16)])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 2), (4, 4, 2)])
+@pytest.mark.parametrize("bits", [(1, 1), (1, 5), (3, 1), (4, 4), (8, 8)])
 def test_verilog_is_lint_clean_and_has_no_unnamed_signal(tmp_path, bits, shape, encoding, kind):
     design = write_design(spec_of(*bits, *shape, encoding=encoding, **KINDS[kind]), tmp_path)
-    done = lint(design.verilog)
-    assert (done.returncode, done.stderr) == (0, "")
+    for macros in ((), ("-DSYNTHESIS",)):
+        done = lint(design.verilog, *macros)
+        assert (done.returncode, done.stderr) == (0, "")
     assert "\\$" not in design.verilog.read_text()
 
 
@@ -187,7 +188,7 @@ def test_large_array_is_small_text_in_a_short_time(tmp_path, kind):
         start = sum(os.times()[:4])
         design = write_design(spec_of(4, 4, 64, 64, 16, **KINDS[kind]), tmp_path / str(attempt))
         seconds.append(sum(os.times()[:4]) - start)
-    assert design.verilog.stat().st_size < 100_000
+    assert design.verilog.stat().st_size < 200_000
     # Processor seconds, so that a busy machine does not matter: 1 on ours.
     assert min(seconds) < 3
 

@@ -1,0 +1,108 @@
+"""What synthesis is to build of a processing element: adders placed one by one, as Verilog.
+
+A block may have, beside what Amaranth makes of it, a ``structure``: a body for the same ports that
+does the same, gate for gate where it matters. It stands under ``ifdef SYNTHESIS``, which synthesis
+tools define; simulators get the operators, which they run many times faster. The tests prove both
+equal with Yosys, and simulate synthesised netlists with the vectors of the array.
+"""
+
+from __future__ import annotations
+
+from pact_hw.spec import HardwareSpec
+
+from .compressor import Adder, Bit, Reduction, reduce_columns
+from .partial_products import product_bits
+
+FEEDBACK_PS = 215
+"""When the accumulator is back at its adders, through the multiplexer."""
+MAX_PRODUCT_BITS = 8192
+"""Larger sums are left to the operators: placing their adders would be megabytes of text."""
+
+ADDERS = {
+    "full_adder": """\
+// The sum of three bits. A module, so that a library's own cell can take its place.
+module {name}_full_adder (
+  input  wire a,
+  input  wire b,
+  input  wire c,
+  output wire carry,
+  output wire sum
+);
+  assign sum = a ^ b ^ c;
+  assign carry = (a & b) | (c & (a | b));
+endmodule
+""",
+    "half_adder": """\
+// The sum of two bits.
+module {name}_half_adder (
+  input  wire a,
+  input  wire b,
+  output wire carry,
+  output wire sum
+);
+  assign sum = a ^ b;
+  assign carry = a & b;
+endmodule
+""",
+}
+
+
+def adder_modules(name: str, text: str) -> str:
+    """The adders that ``text``, the design ``name``, has instances of."""
+    used = [module.format(name=name) for kind, module in ADDERS.items() if f" {name}_{kind} " in text]
+    return "`ifdef SYNTHESIS\n" + "\n".join(used) + "`endif\n" if used else ""
+
+
+def is_placed(spec: HardwareSpec) -> bool:
+    """Whether the adders of ``spec``'s PEs are placed one by one."""
+    return spec.lanes * spec.act.bits * spec.weight.bits <= MAX_PRODUCT_BITS
+
+
+def multiply_add(spec: HardwareSpec, *, addend: str, width: int) -> tuple[list[str], str]:
+    """Verilog lines that add the products of ``act`` and ``weight`` to ``addend``; the sum's name."""
+    lines, columns = product_bits(spec, width)
+    for number, bits in enumerate(columns):
+        name = f"{addend}[{number}]" if width > 1 else addend
+        bits.append(Bit(FEEDBACK_PS, name, 0))
+    reduction = reduce_columns(columns)
+    lines += [line for adder in reduction.adders for line in _placed(spec.name, adder)]
+    return lines + _final(reduction, width), "total"
+
+
+def _placed(prefix: str, adder: Adder) -> list[str]:
+    number = adder.sum.removeprefix("sum_")
+    if not adder.carry:
+        return [f"wire {adder.sum} = {' ^ '.join(adder.inputs)};"]
+    kind = "full_adder" if len(adder.inputs) == 3 else "half_adder"
+    pins = [*zip("abc", adder.inputs, strict=False), ("carry", adder.carry), ("sum", adder.sum)]
+    connections = ", ".join(f".{pin}({net})" for pin, net in pins)
+    return [f"wire {adder.sum}, {adder.carry};", f"{prefix}_{kind} add_{number} ({connections});"]
+
+
+def _final(reduction: Reduction, width: int) -> list[str]:
+    """The number ``total``: a bit each from the lower columns, a sum of two words from the upper."""
+    split = reduction.split
+    lower = [bits[0] for bits in reduction.columns[:split]]
+    if split == width:
+        return [f"wire [{width - 1}:0] total = {_word(lower)};"]
+    padded = [(*bits, "1'b0", "1'b0")[:3] for bits in reduction.columns[split:]]
+    carry_in = padded[0][0] if len(reduction.columns[split]) == 3 else ""
+    if carry_in:
+        padded[0] = (padded[0][1], padded[0][2], "1'b0")
+    words = [_word([bits[k] for bits in padded]) for k in (0, 1)]
+    span = f"[{width - split - 1}:0]"
+    lines = [f"wire {span} upper_a = {words[0]};", f"wire {span} upper_b = {words[1]};"]
+    if carry_in:
+        lines += [
+            f"wire {span} upper;",
+            "wire unused_upper;",
+            f"assign {{upper, unused_upper}} = {{upper_a, 1'b1}} + {{upper_b, {carry_in}}};",
+        ]
+    else:
+        lines.append(f"wire {span} upper = upper_a + upper_b;")
+    total = f"{{upper, {_word(lower)[1:]}" if lower else "upper"
+    return [*lines, f"wire [{width - 1}:0] total = {total};"]
+
+
+def _word(bits: list[str]) -> str:
+    return "{" + ", ".join(reversed(bits)) + "}"
