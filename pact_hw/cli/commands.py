@@ -95,9 +95,11 @@ def convert(
     )
     output.finish(exactness, exactness_table(exactness))
     differ = exactness["level_mismatches"]
-    output.verdict(
-        [f"{differ} of {exactness['levels_compared']} levels differ from PyTorch's"] if differ else []
+    approximate = [name for name, made in exactness["fallbacks"].items() if made["by"] != "thresholds"]
+    problems = (
+        [] if approximate else [f"{differ} of {exactness['levels_compared']} levels differ from PyTorch's"]
     )
+    output.verdict(problems if differ else [])
 
 
 @command(

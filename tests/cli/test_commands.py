@@ -118,6 +118,19 @@ def test_train_and_convert_and_a_truncated_checkpoint(run, tmp_path):
     assert exactness["level_mismatches"] == 0
     assert exactness["levels_compared"] > 100_000
 
+    narrow = ("--mult-bits", 6, "--images", 5)
+    refused = run("convert", tmp_path / "net", *narrow, "--fallback", "refuse", "--out", tmp_path / "no")
+    assert refused[:2] == (2, "")
+    assert "\npact-hw: layer 'stem', channel 0: no exact requantiser with multipliers of 6 bits" in refused[2]
+    assert not (tmp_path / "no").exists()
+    code, out, _ = run(
+        "convert", tmp_path / "net", *narrow, "--fallback", "nearest", "--out", tmp_path / "near", "--json"
+    )
+    approximate = json.loads(out)
+    assert code == 0  # what was allowed by name is measured, and no failure
+    assert approximate["fallbacks"]["stem"]["thresholds_missed"] > 0
+    assert approximate["level_mismatches"] > 0
+
     checkpoint = tmp_path / "net" / "checkpoint.safetensors"
     checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
     assert "checkpoint.safetensors" in refusal(run("convert", tmp_path / "net", "--out", tmp_path / "again"))
