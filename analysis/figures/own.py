@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pact_hw.spec import HardwareSpec
 
@@ -10,10 +11,12 @@ from ..area import array_area, libraries
 from ..area_points import judged
 from ..energy import energy as energy_of
 from ..performance import CoreKind, System, evaluate
-from ..process import paper_process, processes
+from ..process import Process, paper_process, processes
 from ..tables import finite
 from ..workloads import NETWORKS, network, resnet50
 from .paper import BANDWIDTHS, BITS, PAPER_CORES, Rows, array, fig6c
+
+PAPER_MEMORY_BYTES = 16e6
 
 
 def area_performance() -> Rows:
@@ -27,6 +30,8 @@ def area_performance() -> Rows:
     area here; the third cuts them into digits.
     """
     paper = {(row["bandwidth_gb_per_s"], row["bits"]): row["paper"] for row in fig6c()}
+    # Only the 7 nm library has a process with a bit cell beside it.
+    memory = {"asap7": processes()["7nm"].sram_um2(PAPER_MEMORY_BYTES) / 1e6}
     rows: Rows = []
     for library in libraries():
         areas = {bits: array_area(array(bits), library) for bits in BITS}
@@ -50,6 +55,7 @@ def area_performance() -> Rows:
                             "cores": cores[bits],
                             "area_ge": cores[bits] * areas[bits].total_ge,
                             "area_mm2": cores[bits] * areas[bits].total_um2 / 1e6,
+                            "memory_mm2": memory.get(library),
                             "peak_tmac_per_s": float(system.peak_macs_per_s[0]) / 1e12,
                             "images_per_s": float(found.images_per_s[0]),
                             "utilisation": float(found.utilisation[0]),
@@ -71,30 +77,36 @@ def area_fit() -> Rows:
 
 
 def energy(process_file: Path | None = None) -> Rows:
-    """Millijoules per image on the paper's chip at 64 GB/s, by what they are spent on.
+    """Millijoules per image at 64 GB/s, by what they are spent on: the paper's cores, and as many of ours.
 
     At 14 nm (interpolated between 45 and 7 nm), or in every process of ``process_file``.
     """
     used = [paper_process()] if process_file is None else list(processes(process_file).values())
-    rows: Rows = []
-    for process in used:
-        for name in NETWORKS:
-            workload = network(name)
-            for bits in BITS:
-                system = System(bits=bits, cores=PAPER_CORES[bits], bandwidth_bytes_per_s=64e9)
-                performance = evaluate(workload, system)
-                found = energy_of(workload, system, performance, process)
-                rows.append(
-                    {
-                        "process": process.name,
-                        "network": name,
-                        "bits": bits,
-                        "mac_mj": float(found.mac_pj[0]) / 1e9,
-                        "on_chip_mj": float(found.on_chip_pj[0]) / 1e9,
-                        "partial_sum_mj": float(found.partial_sum_pj[0]) / 1e9,
-                        "dram_mj": float(found.dram_pj[0]) / 1e9,
-                        "total_mj": float(found.total_pj[0]) / 1e9,
-                        "images_per_s": float(performance.images_per_s[0]),
-                    }
-                )
-    return rows
+    points = [
+        (process, core, name, bits)
+        for process in used
+        for core in ("paper's cores", "our arrays")
+        for name in NETWORKS
+        for bits in BITS
+    ]
+    return [_energy(*point) for point in points]
+
+
+def _energy(process: Process, core: str, name: str, bits: int) -> dict[str, Any]:
+    workload = network(name)
+    kind = CoreKind.PACT if core == "paper's cores" else CoreKind.OUTPUT_STATIONARY
+    system = _system(array(bits), PAPER_CORES[bits], 64.0, kind)
+    performance = evaluate(workload, system)
+    found = energy_of(workload, system, performance, process)
+    return {
+        "process": process.name,
+        "cores": core,
+        "network": name,
+        "bits": bits,
+        "mac_mj": float(found.mac_pj[0]) / 1e9,
+        "on_chip_mj": float(found.on_chip_pj[0]) / 1e9,
+        "partial_sum_mj": float(found.partial_sum_pj[0]) / 1e9,
+        "dram_mj": float(found.dram_pj[0]) / 1e9,
+        "total_mj": float(found.total_pj[0]) / 1e9,
+        "images_per_s": float(performance.images_per_s[0]),
+    }

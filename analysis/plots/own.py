@@ -103,32 +103,30 @@ def area_fit(rows: Rows) -> Figure:
 
 
 def energy(rows: Rows) -> Figure:
-    """Millijoules per image by what they are spent on, a panel for each network."""
+    """Millijoules per image by what they are spent on: a column for each network, a row for each core."""
     shown = [name for name in NAMES if name != "resnet50-v1.5"]
     process = rows[0]["process"]
-    figure = Figure(figsize=(8.6, 3.6), layout="constrained")
-    panels = figure.subplots(1, len(shown))
+    figure = Figure(figsize=(8.6, 5.6), layout="constrained")
+    panels = figure.subplots(2, len(shown), sharex=True, sharey="col")
     kinds = {
         "mac_mj": ("#0072B2", "MACs"),
         "partial_sum_mj": ("#009E73", "partial sums"),
         "on_chip_mj": ("#E69F00", "on-chip memory"),
         "dram_mj": ("#D55E00", "DRAM"),
     }
-    for axes, name in zip(panels, shown, strict=True):
-        chosen = pick(rows, network=name, process=process)
-        stacked(axes, chosen, kinds, "bits")
-        for index, row in enumerate(chosen):
-            axes.text(
-                index,
-                row["total_mj"] * 1.01,
-                f"{row['total_mj']:.3g}",
-                ha="center",
-                va="bottom",
-                fontsize=7.5,
-            )
+    for line, core in zip(panels, ("paper's cores", "our arrays"), strict=True):
+        for axes, name in zip(line, shown, strict=True):
+            chosen = pick(rows, network=name, process=process, cores=core)
+            stacked(axes, chosen, kinds, "bits")
+            for index, row in enumerate(chosen):
+                text = f"{row['total_mj']:.3g}"
+                axes.text(index, row["total_mj"] * 1.01, text, ha="center", va="bottom", fontsize=7.5)
+        line[0].set_ylabel(f"{core}\nenergy per image (mJ)")
+    for axes, name in zip(panels[0], shown, strict=True):
         axes.set_title(NAMES[name])
+    for axes in panels[-1]:
         axes.set_xlabel("precision (bits)")
-    panels[0].set_ylabel(f"energy per image (mJ), {process}")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, fontsize=8)
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    legend = figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, fontsize=8)
+    legend.set_title(process)
     return figure

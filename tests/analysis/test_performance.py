@@ -2,6 +2,7 @@
 
 import math
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -244,6 +245,24 @@ def test_ten_thousand_designs_are_a_matter_of_seconds():
     start = time.perf_counter()
     assert np.isfinite(evaluate(resnet50(), system).images_per_s).all()
     assert time.perf_counter() - start < 10
+
+
+def test_memory_grows_with_the_result_only():
+    def peak(designs):
+        system = System(bits=4, cores=16, bandwidth_bytes_per_s=np.linspace(8e9, 512e9, designs))
+        tracemalloc.start()
+        try:
+            found = evaluate(resnet50(), system)
+            largest = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        members = [*vars(found.allocation).values(), found.compute_s, found.transfer_s]
+        return largest, sum(values.nbytes for values in members)
+
+    few, result = peak(4096)
+    many, larger_result = peak(16384)
+    # The blocks' results and their concatenation; what a block needs meanwhile does not grow.
+    assert many - few < 2.5 * (larger_result - result)
 
 
 @pytest.mark.parametrize(
