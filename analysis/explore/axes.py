@@ -9,6 +9,7 @@ from typing import Any
 from pact_hw.errors import InputError
 from pact_hw.spec import Dataflow
 
+from ..area import DEFAULT_LIBRARY, libraries
 from ..workloads import NETWORKS
 from .model import MAC_KINDS
 
@@ -121,6 +122,12 @@ AXES: dict[str, Axis] = {
             meaning="how a processing element multiplies",
             choices=MAC_KINDS,
             default=MAC_KINDS[0],
+        ),
+        Axis(
+            name="library",
+            meaning="cell library of the area model",
+            choices=libraries(),
+            default=DEFAULT_LIBRARY,
         ),
         Axis(name=BITS, meaning="precision of activations and weights alike (bits)", high=16),
         Axis(name=WIDTHS[0], meaning="precision of activations (bits)", high=16),

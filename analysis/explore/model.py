@@ -50,7 +50,8 @@ METRICS: dict[str, Metric] = {
         Metric(name="traffic_mb_per_image", meaning="bytes over the pins (MB/image)", maximise=False),
         Metric(name="retained_mb", meaning="weights kept on the chip (MB)", maximise=True),
         Metric(name="energy_uj_per_image", meaning="energy at 14 nm (uJ/image)", maximise=False),
-        Metric(name="area_ge", meaning="area of all MAC arrays (NAND2 equivalents)", maximise=False),
+        Metric(name="area_mm2", meaning="cells of all MAC arrays (mm2 in the library)", maximise=False),
+        Metric(name="area_ge", meaning="cells of all MAC arrays (NAND2 equivalents)", maximise=False),
         Metric(name="images_per_s_per_mge", meaning="images/s per 10^6 NAND2 equivalents", maximise=True),
     )
 }
@@ -80,18 +81,21 @@ def hardware(design: Mapping[str, Any], *, name: str = "mac_array") -> HardwareS
 
 
 @lru_cache(maxsize=65536)
-def _area_ge(*array: str | int) -> float:
-    """Area of one array; NaN where there is no model of it."""
+def _area(library: str, *array: str | int) -> tuple[float, float]:
+    """Square millimetres and gate equivalents of one array; NaN where there is no model of it."""
     try:
-        return array_area(hardware(dict(zip(ARRAY, array, strict=True)))).total_ge
+        area = array_area(hardware(dict(zip(ARRAY, array, strict=True))), library)
     except NotImplementedError:
-        return float("nan")
+        return float("nan"), float("nan")
+    return area.total_um2 / 1e6, area.total_ge
 
 
-def _areas(columns: Columns) -> Floats:
-    one_core = [_area_ge(*array) for array in zip(*(columns[name].tolist() for name in ARRAY), strict=True)]
-    total: Floats = columns["cores"] * np.array(one_core, np.float64)
-    return total
+def _areas(columns: Columns) -> tuple[Floats, Floats]:
+    """The same of all cores of each design."""
+    names = ("library", *ARRAY)
+    one_core = [_area(*array) for array in zip(*(columns[name].tolist() for name in names), strict=True)]
+    mm2, ge = np.array(one_core, np.float64).T * columns["cores"]
+    return mm2, ge
 
 
 def _core(dataflow: str, mac_kind: str) -> CoreKind | None:
@@ -127,7 +131,7 @@ _workload, _process = cache(workload_of), cache(paper_process)
 def _block(network: str, core: CoreKind, columns: Columns) -> dict[str, Floats]:
     workload, system = _workload(network), _system(columns, core)
     found = evaluate(workload, system)
-    area = _areas(columns)
+    area_mm2, area_ge = _areas(columns)
     return {
         "images_per_s": found.images_per_s,
         "latency_ms": 1e3 * system.batch / found.images_per_s,
@@ -136,8 +140,9 @@ def _block(network: str, core: CoreKind, columns: Columns) -> dict[str, Floats]:
         "traffic_mb_per_image": sum(found.traffic_bytes.values()) / 1e6,
         "retained_mb": found.allocation.retained.sum(axis=1) / 1e6,
         "energy_uj_per_image": energy(workload, system, found, _process()).total_pj / 1e6,
-        "area_ge": area,
-        "images_per_s_per_mge": found.images_per_s / area * 1e6,
+        "area_mm2": area_mm2,
+        "area_ge": area_ge,
+        "images_per_s_per_mge": found.images_per_s / area_ge * 1e6,
     }
 
 

@@ -31,16 +31,20 @@ FOLDER, MEASURED = "refined", "measured.json"
 _SHORT = {Dataflow.OUTPUT_STATIONARY.value: "os", Dataflow.WEIGHT_STATIONARY.value: "ws"}
 
 
-def arrays(found: Columns, most: int) -> list[HardwareSpec]:
-    """At most ``most`` different arrays of a front, evenly spread over its order; those we can generate."""
-    kinds: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for values in zip(*(found[name].tolist() for name in ARRAY), strict=True):
+def arrays(found: Columns, most: int) -> list[tuple[HardwareSpec, str]]:
+    """At most ``most`` different arrays of a front, evenly spread over its order; those we can generate.
+
+    Each with the library of the first design that has it.
+    """
+    kinds: dict[tuple[Any, ...], tuple[HardwareSpec, str]] = {}
+    names = (*ARRAY, "library")
+    for *values, library in zip(*(found[name].tolist() for name in names), strict=True):
         design = dict(zip(ARRAY, values, strict=True))
-        if design["mac_kind"] == FIXED:
-            kinds.setdefault(values, design)
+        if design["mac_kind"] == FIXED and tuple(values) not in kinds:
+            kinds[tuple(values)] = hardware(design, name=_name(design)), str(library)
     every = list(kinds.values())
     chosen = np.unique(np.linspace(0, len(every) - 1, min(most, len(every))).round().astype(int))
-    return [hardware(every[place], name=_name(every[place])) for place in chosen]
+    return [every[place] for place in chosen]
 
 
 def _name(design: Mapping[str, Any]) -> str:
@@ -59,7 +63,7 @@ def refine(
     chosen = arrays(found, most)
     rows = []
     with progress.task("measuring arrays", total=len(chosen)) as advance:
-        for spec in chosen:
+        for spec, library in chosen:
             folder = out / FOLDER / spec.name
             key = digest({"hardware": spec.digest, "how": how})
             measured = _measured_before(folder / MEASURED, key)
@@ -70,7 +74,7 @@ def refine(
                     measured = {"problems": [str(error)]}
                 else:
                     write_json(folder / MEASURED, seal({"key": key, "measured": measured}))
-            rows.append(_row(spec, folder.relative_to(out), measured))
+            rows.append(_row(spec, library, folder.relative_to(out), measured))
             advance(1)
     return rows
 
@@ -83,14 +87,11 @@ def _measured_before(path: Path, key: str) -> dict[str, Any] | None:
     return dict(body["measured"]) if body.get("key") == key else None
 
 
-def _row(spec: HardwareSpec, folder: Path, measured: Mapping[str, Any]) -> dict[str, Any]:
+def _row(spec: HardwareSpec, library: str, folder: Path, measured: Mapping[str, Any]) -> dict[str, Any]:
     area = measured.get("area_ge")
     if area is None and "nand2_um2" in measured:
         area = measured["area_um2"] / measured["nand2_um2"]
-    try:
-        model = array_area(spec).total_ge
-    except NotImplementedError:
-        model = None
+    model = array_area(spec, library).total_ge
     return {
         "design": spec.name,
         "folder": folder.as_posix(),
@@ -98,7 +99,8 @@ def _row(spec: HardwareSpec, folder: Path, measured: Mapping[str, Any]) -> dict[
         "macs_per_cycle": spec.macs_per_cycle,
         "model_area_ge": model,
         "measured_area_ge": area,
-        "area_error": model / area - 1 if area and model else None,
+        "area_error": model / area - 1 if area else None,
+        "model_library": library,
         "library": measured.get("library"),
         **{
             name: measured.get(name)
@@ -112,7 +114,7 @@ def with_measured_areas(space: Space, found: Columns, refined: Sequence[Mapping[
     """``found`` with two more columns: the chip's area from measured arrays, and who is then on the front.
 
     ``measured_area_ge`` is NaN where the array was not measured. ``on_refined_front``: 1 if no other
-    measured design beats it with measured areas (and the densities that follow), 0 if one does, NaN unknown.
+    measured design beats it with measured areas (and what follows from them), 0 if one does, NaN unknown.
     """
     areas = {row["design"]: row["measured_area_ge"] for row in refined if row["measured_area_ge"]}
     names = [
@@ -123,7 +125,8 @@ def with_measured_areas(space: Space, found: Columns, refined: Sequence[Mapping[
     total = core * found["cores"]
     density = found["images_per_s"] / total * 1e6
     known = np.flatnonzero(np.isfinite(total) & (found["mac_kind"] == FIXED))
-    corrected = {**found, "area_ge": total, "images_per_s_per_mge": density}
+    mm2 = found["area_mm2"] * total / found["area_ge"]
+    corrected = {**found, "area_ge": total, "area_mm2": mm2, "images_per_s_per_mge": density}
     verdict = np.full(len(total), np.nan)
     verdict[known] = 0.0
     best = front(costs(space, {name: values[known] for name, values in corrected.items()}))

@@ -142,7 +142,8 @@ def _plain(value: Value) -> Value:
 
 def _refined(folder: Path, refined: list[Row]) -> str:
     names = ("model_area_ge", "measured_area_ge", "area_error", "cycles", "predicted_cycles")
-    columns = ["design", "macs_per_cycle", *names, "values_compared", "mismatches", "library"]
+    columns = ["design", "macs_per_cycle", *names, "values_compared", "mismatches"]
+    columns += ["model_library", "library"]
     links = [_files(folder, folder / str(row["folder"])) for row in refined]
     return table(
         refined,
