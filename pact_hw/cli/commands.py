@@ -16,6 +16,9 @@ from .tables import exactness_table, files_table, products_table, study_table, t
 @click.option("--network", default="digits", show_default=True, help="Which network.")
 @click.option("--act-bits", type=int, default=4, show_default=True, help="Width of the activations.")
 @click.option("--weight-bits", type=int, default=4, show_default=True, help="Width of the weights.")
+@click.option("--edge-bits", type=int, default=8, show_default=True, help="Width of first and last layer.")
+@click.option("--residual-bits", type=int, default=8, show_default=True, help="Width of residual streams.")
+@click.option("--tie-residuals", is_flag=True, help="One clip for a sum and its shortcut: cheaper hardware.")
 @click.option("--weights", default="dorefa", show_default=True, help="Weight quantiser: dorefa or sawb.")
 @click.option("--init", type=FILE, default=None, help="Float parameters (.npz) to start from.")
 @click.option("--data", type=FOLDER, default=None, help="Folder of the data set.")
@@ -28,22 +31,12 @@ from .tables import exactness_table, files_table, products_table, study_table, t
 @click.option("--device", default="cpu", show_default=True, help="Where to train: cpu, cuda, cuda:1.")
 @seed()
 @out()
-def train(
-    network: str, act_bits: int, weight_bits: int, seed: int, out: Path, as_json: bool, **options: Any
-) -> None:
+def train(out: Path, as_json: bool, **options: Any) -> None:
     """Train a network with PACT activations on real images, from scratch or from float parameters."""
     from ..qat.training import train as run
 
     output = Output(as_json=as_json)
-    metrics = run(
-        network=network,
-        act_bits=act_bits,
-        weight_bits=weight_bits,
-        seed=seed,
-        out=out,
-        progress=output.progress,
-        **options,
-    )
+    metrics = run(out=out, progress=output.progress, **options)
     output.finish(metrics, training_table(metrics))
 
 

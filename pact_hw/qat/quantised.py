@@ -29,13 +29,17 @@ WEIGHTS: dict[str, Callable[[int], WeightQuantiser]] = {"dorefa": DoReFa, "sawb"
 
 @dataclass(frozen=True, kw_only=True)
 class Quantised:
-    """A network of the catalogue and its widths; ``edge_bits`` is the first and last layers'."""
+    """A network of the catalogue and its widths, which mean what they mean in ``quantise``.
+
+    ``seed`` decides the float network's initial weights, and the order and augmentation of its training.
+    """
 
     network: str
     act_bits: int
     weight_bits: int
     edge_bits: int = 8
     residual_bits: int = 8
+    tie_residuals: bool = False
     weights: str = "dorefa"
     seed: int = 0
 
@@ -57,6 +61,7 @@ class Quantised:
             weight_bits=self.weight_bits,
             edge_bits=self.edge_bits,
             residual_bits=self.residual_bits,
+            tie_residuals=self.tie_residuals,
             weights=WEIGHTS[self.weights],
             alpha=alpha,
             input_quantiser=PACT(8, 1.0) if known.data_set == "digits" else None,

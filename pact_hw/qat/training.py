@@ -15,6 +15,9 @@ def train(
     network: str = "digits",
     act_bits: int,
     weight_bits: int,
+    edge_bits: int = 8,
+    residual_bits: int = 8,
+    tie_residuals: bool = False,
     weights: str = "dorefa",
     seed: int = 0,
     out: Path,
@@ -26,6 +29,13 @@ def train(
     ``options`` are those of ``pact_hw.qat.finetune.finetune``, which see for files, result and errors.
     """
     made_of = Quantised(
-        network=network, act_bits=act_bits, weight_bits=weight_bits, weights=weights, seed=seed
+        network=network,
+        act_bits=act_bits,
+        weight_bits=weight_bits,
+        edge_bits=edge_bits,
+        residual_bits=residual_bits,
+        tie_residuals=tie_residuals,
+        weights=weights,
+        seed=seed,
     )
     return finetune(made_of, out=out, train_twin=network == "digits", progress=progress, **options)

@@ -125,6 +125,35 @@ def test_no_epochs_calibrate_only(setting, tmp_path):
     assert not (tmp_path / LOG).exists()
 
 
+def test_mixed_precision_is_near_full_precision(setting, tmp_path):
+    folder, _ = setting
+    arguments = {"init": folder / "float.npz", "data": folder, "epochs": 1, "images_per_epoch": 16}
+    for name, mixed in (("mixed", True), ("full", False)):
+        finetune(MADE_OF, out=tmp_path / name, mixed_precision=mixed, **arguments)
+    mixed, full = (read_log(tmp_path / name)[0]["loss"] for name in ("mixed", "full"))
+    assert mixed != full
+    assert mixed == pytest.approx(full, rel=0.2)
+
+
+def test_widths_of_edges_and_streams_and_tied_clips_are_kept(setting, tmp_path):
+    folder, _ = setting
+    made_of = Quantised(
+        network="resnet20-stream", act_bits=2, weight_bits=3, edge_bits=6, residual_bits=7, tie_residuals=True
+    )
+    finetune(made_of, init=folder / "float.npz", data=folder, out=tmp_path, epochs=0)
+    model, loaded = load_quantised(tmp_path)
+    assert loaded == made_of
+    bits = {name: module.bits for name, module in model.named_modules() if hasattr(module, "alpha")}
+    assert (bits["input_quantiser"], bits["layer1.0.relu0"], bits["layer1.0.relu1"]) == (6, 2, 2)
+    assert bits["relu"] == 7
+    streams = {
+        id(model.get_submodule(n.target)) for n in model.graph.nodes if str(n.target).endswith("relu2")
+    }
+    assert len(streams) < 9
+    weights = [model.get_submodule(f"{name}").weight_quantiser.bits for name in ("conv1", "layer2.1.conv2")]
+    assert weights == [6, 3]
+
+
 def test_from_scratch_by_the_papers_recipe(setting, tmp_path):
     folder, _ = setting
     metrics = finetune(MADE_OF, init=None, data=folder, out=tmp_path, epochs=1)
