@@ -58,6 +58,22 @@ class FullAdder:
     total_inverted: bool
     area: float
 
+    def instance(self, module: str, *, low: bool = False) -> str:
+        """Verilog of ``module`` (a, b, and c of a full adder, to carry and sum) as this cell.
+
+        ``low``: the cell is fed with inverted bits (a full adder is self-dual).
+        """
+        pins = "abc"[: len(self.inputs)]
+        operands = ", ".join(
+            f".{pin}({'~' * low}{port})" for pin, port in zip(self.inputs, pins, strict=True)
+        )
+        return (
+            f"module {module} (input {', '.join(pins)}, output carry, sum);\n  wire c_, s_;\n"
+            f"  {self.cell} cell_ ({operands}, .{self.carry}(c_), .{self.total}(s_));\n"
+            f"  assign carry = {'~' * (self.carry_inverted != low)}c_;\n"
+            f"  assign sum = {'~' * (self.total_inverted != low)}s_;\nendmodule\n"
+        )
+
     def techmap(self) -> str:
         """Verilog that maps a word of Yosys' ``$fa`` (A, B, C to carry X and sum Y) to this cell."""
         operands = ", ".join(f".{pin}({port}[i])" for pin, port in zip(self.inputs, "ABC", strict=True))
@@ -144,6 +160,11 @@ def nand2(library: Iterable[Cell]) -> Cell | None:
     return smallest(library, 2, 0b0111)
 
 
+def and_or(library: Iterable[Cell]) -> Cell | None:
+    """The smallest ``(a & b) | (c & d)`` whose first two inputs are a and b."""
+    return smallest(library, 4, sum(1 << row for row in range(16) if row & 3 == 3 or row & 12 == 12))
+
+
 def missing(library: Sequence[Cell]) -> str:
     """Which of the kinds of cell that every design needs the library lacks; empty where none is."""
     kinds = {
@@ -159,18 +180,76 @@ def flip_flops(library: Iterable[Cell]) -> list[Cell]:
     return [cell for cell in library if cell.state == "ff" and not cell.dont_use]
 
 
-_CARRY, _TOTAL, _ALL = 0b11101000, 0b10010110, 0b11111111
+@dataclass(frozen=True, kw_only=True)
+class Register:
+    """A plain D flip-flop, and whether it gives the inverse of what it took."""
+
+    cell: str
+    data: str
+    clock: str
+    output: str
+    inverting: bool
+
+    def techmap(self, *, flipped: bool) -> str:
+        """Verilog that maps Yosys' ``$_DFF_P_`` to this cell; ``flipped``: it holds the inverse."""
+        before = "~" if flipped else ""
+        after = "~" if self.inverting != flipped else ""
+        return (
+            '(* techmap_celltype = "$_DFF_P_" *)\nmodule register (input D, C, output Q);\n  wire held;\n'
+            f"  {self.cell} cell_ (.{self.data}({before}D), .{self.clock}(C), .{self.output}(held));\n"
+            f"  assign Q = {after}held;\nendmodule\n"
+        )
+
+
+_FF = re.compile(r"\bff\s*\(\s*\"?(\w+)\"?\s*,\s*\"?(\w+)\"?\s*\)\s*\{([^}]*)\}", re.DOTALL)
+
+
+def register(text: str, library: Iterable[Cell]) -> Register | None:
+    """The smallest rising-edge flip-flop of a Liberty ``text`` without enable, set or reset."""
+    found: list[tuple[float, str, Register]] = []
+    for cell in flip_flops(library):
+        if len(cell.inputs) != 2 or len(cell.functions) != 1 or not cell.area:
+            continue
+        start = re.search(rf'\bcell\s*\(\s*"?{re.escape(cell.name)}"?\s*\)', text)
+        state = start and _FF.search(text, start.end())
+        if not state:
+            continue
+        attributes = dict(re.findall(r'(\w+)\s*:\s*"([^"]*)"', state[3]))
+        clock, after = attributes.get("clocked_on", "").strip("() "), attributes.get("next_state", "")
+        data = after.strip("!()' ")
+        ((output, function),) = cell.functions.items()
+        if {clock, data} != set(cell.inputs) or not {"clocked_on", "next_state"} >= set(attributes):
+            continue
+        inverted = (after.strip("() ") != data) != (function.strip("() ") == state[2])
+        one = Register(cell=cell.name, data=data, clock=clock, output=output, inverting=inverted)
+        found.append((cell.area, cell.name, one))
+    return min(found, key=lambda entry: entry[:2])[2] if found else None
+
+
+def half_adder(library: Sequence[Cell]) -> FullAdder | None:
+    """The smallest cell that computes sum and carry of two bits, either output possibly inverted."""
+    return _adder(library, 2, 0b1000, 0b0110)
+
+
+_CARRY, _TOTAL = 0b11101000, 0b10010110
 
 
 def full_adder(library: Sequence[Cell]) -> FullAdder | None:
     """The smallest cell that computes sum and carry of three bits, either output possibly inverted."""
+    return _adder(library, 3, _CARRY, _TOTAL)
+
+
+def _adder(library: Sequence[Cell], bits: int, carries: int, totals: int) -> FullAdder | None:
     found: list[tuple[float, str, FullAdder]] = []
+    ones = (1 << (1 << bits)) - 1
     for cell in library:
-        if cell.dont_use or cell.state or not cell.area or len(cell.inputs) != 3 or len(cell.functions) != 2:
+        if cell.dont_use or cell.state or not cell.area:
+            continue
+        if len(cell.inputs) != bits or len(cell.functions) != 2:
             continue
         tables = cell.tables()
-        carry = [(pin, t == _ALL - _CARRY) for pin, t in tables.items() if t in (_CARRY, _ALL - _CARRY)]
-        total = [(pin, t == _ALL - _TOTAL) for pin, t in tables.items() if t in (_TOTAL, _ALL - _TOTAL)]
+        carry = [(pin, t == ones - carries) for pin, t in tables.items() if t in (carries, ones - carries)]
+        total = [(pin, t == ones - totals) for pin, t in tables.items() if t in (totals, ones - totals)]
         if carry and total:
             adder = FullAdder(
                 cell=cell.name,

@@ -20,15 +20,15 @@ class Recipe:
     delay is read from the same design in plain gates."""
     abc: tuple[str, ...]
 
-    def script(self, *, top: str, libraries: int, full_adder: bool) -> str:
+    def script(self, *, top: str, libraries: int, full_adder: bool, flip: bool = False) -> str:
         """The Yosys script; file names are those of ``run``'s working folder."""
         liberty = " ".join(f"-liberty {library_file(index)}" for index in range(libraries))
-        if full_adder:
-            chosen = self.passes + self.delay_passes
-        else:
-            chosen = tuple(line for line in self.passes if "{full_adder}" not in line)
+        present = {"{full_adder}": full_adder, "{flip}": flip}
+        chosen = self.passes + (self.delay_passes if full_adder else ())
         return "".join(
-            line.format(top=top, liberty=liberty, full_adder=FULL_ADDER_FILE) + "\n" for line in chosen
+            line.format(top=top, liberty=liberty, full_adder=FULL_ADDER_FILE, flip=FLIP_FILE) + "\n"
+            for line in chosen
+            if all(there or name not in line for name, there in present.items())
         )
 
     def to_json(self) -> dict[str, object]:
@@ -44,27 +44,62 @@ def library_file(index: int) -> str:
 
 VERILOG_FILE = "design.v"
 FULL_ADDER_FILE = "full_adder.v"
+FLIP_FILE = "flip.v"
+ADDERS_FILE = "adders.v"
+PLAIN_ADDERS_FILE = "plain_adders.v"
+CELLS_FILE = "cells.v"
+BUFFER_FILE = "buffer.v"
+MULTIPLEXER_FILE = "multiplexer.v"
+NETLIST_FILE = "netlist.json"
+MAPPED_FILE = "mapped.json"
 ABC_FILE = "abc.script"
 STAT_FILE = "stat.json"
+
+PREPARE = (
+    f"read_verilog {VERILOG_FILE}\n"
+    "hierarchy -check -top {top}\n"
+    "proc\n"
+    "opt_clean\n"
+    f"write_json {NETLIST_FILE}\n"
+)
+"""What comes before a recipe: the polarity of the placed adders is chosen on this netlist."""
 
 FULL_ADDERS = Recipe(
     name="full-adders",
     # Without -flatten: each kind of module is synthesised once, however often it stands in the design.
     passes=(
-        f"read_verilog {VERILOG_FILE}",
+        f"read_json {NETLIST_FILE}",
+        f"read_verilog -lib {CELLS_FILE}",
+        "design -save placed",
+        f"techmap -map {ADDERS_FILE}",
         "synth -noabc -top {top}",
-        "design -save synthesised",
         "extract_fa -fa",
         "techmap -map {full_adder}",
         "techmap",
-        "opt -fast -purge",
+        "opt -full -purge",
+        # A word's multiplexers share both polarities of their choice; abc would give each its own.
+        f"techmap -map {MULTIPLEXER_FILE} t:$_MUX_",
+        "techmap",
+        "opt -full -purge",
+        # Inverters before registers go through them, where the library's register inverts anyway.
+        "dfflegalize -cell $_DFF_P_ x",
+        "select -set inverted t:$_NOT_ %co:+[Y] %co:+[D] t:$_DFF_P_ %i",
+        "techmap -map {flip} @inverted",
         "dfflibmap {liberty}",
+        "simplemap",
+        "opt_clean",
         f"abc {{liberty}} -script {ABC_FILE}",
+        # abc's buffers, where inverters cancelled between an input and an output, drive nothing.
+        f"techmap -map {BUFFER_FILE}",
         "opt_clean -purge",
+        "delete */t:$scopeinfo",
+        f"write_json {MAPPED_FILE}",
         f"tee -q -o {STAT_FILE} stat -json {{liberty}}",
     ),
     delay_passes=(
-        "design -load synthesised",
+        "design -load placed",
+        f"techmap -map {PLAIN_ADDERS_FILE}",
+        "synth -noabc -top {top}",
         "techmap",
         "opt -fast -purge",
         "dfflibmap {liberty}",

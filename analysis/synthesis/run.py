@@ -22,8 +22,31 @@ from pact_hw.design import Design
 from pact_hw.errors import InputError
 from pact_hw.progress import SILENT, Progress
 
-from .liberty import Cell, FullAdder, cells, full_adder, missing, nand2, read_liberty
-from .recipe import ABC_FILE, FULL_ADDER_FILE, FULL_ADDERS, STAT_FILE, VERILOG_FILE, Recipe, library_file
+from . import polarity
+from .liberty import (
+    Cell,
+    FullAdder,
+    Register,
+    and_or,
+    cells,
+    full_adder,
+    half_adder,
+    missing,
+    nand2,
+    read_liberty,
+    register,
+)
+from .mapping import mapping_files
+from .recipe import (
+    ABC_FILE,
+    FULL_ADDERS,
+    NETLIST_FILE,
+    PREPARE,
+    STAT_FILE,
+    VERILOG_FILE,
+    Recipe,
+    library_file,
+)
 from .yosys import run
 
 DELAY_SOURCE = (
@@ -41,7 +64,12 @@ class Library:
     name: str
     texts: tuple[str, ...]
     full_adder: FullAdder | None
+    half_adder: FullAdder | None
+    register: Register | None
     nand2: Cell | None
+    and_or: Cell | None
+    """(a & b) | (c & d)."""
+    buffers: tuple[Cell, ...]
     areas: dict[str, float]
 
     @classmethod
@@ -61,7 +89,13 @@ class Library:
             name=name,
             texts=texts,
             full_adder=full_adder(found),
+            half_adder=half_adder(found),
+            register=next(filter(None, (register(text, cells(text)) for text in texts)), None),
             nand2=nand2(found),
+            and_or=and_or(found),
+            buffers=tuple(
+                cell for cell in found if len(cell.inputs) == 1 and list(cell.tables().values()) == [0b10]
+            ),
             areas={cell.name: cell.area for cell in found if cell.area is not None},
         )
 
@@ -74,7 +108,7 @@ def synthesise(
     timeout: float = 1800.0,
     recipe: Recipe = FULL_ADDERS,
 ) -> dict[str, Any]:
-    """Cells and area of ``design`` in a cell library, as JSON members (docs/json.md).
+    """Cells and area of ``design`` in a cell library, as JSON members (docs/commands.md).
 
     Args:
         design: what ``rtl_gen`` wrote.
@@ -135,10 +169,20 @@ def _run(design: Design, library: Library, recipe: Recipe, timeout: float) -> tu
         (folder / ABC_FILE).write_text("\n".join(recipe.abc) + "\n")
         for index, text in enumerate(library.texts):
             (folder / library_file(index)).write_text(text)
-        if library.full_adder:
-            (folder / FULL_ADDER_FILE).write_text(library.full_adder.techmap())
+        for file, text in mapping_files(library, design.top).items():
+            (folder / file).write_text(text)
+        (folder / "prepare.ys").write_text(PREPARE.format(top=design.top))
+        run("prepare.ys", folder=folder, timeout=timeout)
+        adder = library.full_adder
+        if adder and adder.carry_inverted and adder.total_inverted:
+            netlist = json.loads((folder / NETLIST_FILE).read_text())
+            polarity.choose(netlist, f"{design.top}_full_adder")
+            (folder / NETLIST_FILE).write_text(json.dumps(netlist))
         script = recipe.script(
-            top=design.top, libraries=len(library.texts), full_adder=library.full_adder is not None
+            top=design.top,
+            libraries=len(library.texts),
+            full_adder=adder is not None,
+            flip=library.register is not None and library.register.inverting,
         )
         (folder / "run.ys").write_text(script)
         log, version = run("run.ys", folder=folder, timeout=timeout)
