@@ -21,7 +21,7 @@ def number(value: Value) -> str:
         return str(value)
     if math.isinf(value):
         return "unlimited" if value > 0 else "-unlimited"
-    if isinstance(value, int) or (abs(value) >= 1e5 and value == value):
+    if isinstance(value, int) or (abs(value) >= 1e4 and value == value):
         return f"{value:,.0f}"
     return f"{value:.5g}"
 

@@ -43,7 +43,7 @@ function words(value) {
   if (value === null) return "\u2013";
   if (typeof value !== "number") return String(value);
   if (!Number.isFinite(value)) return value > 0 ? "unlimited" : "-unlimited";
-  const large = Number.isInteger(value) || Math.abs(value) >= 1e5;
+  const large = Number.isInteger(value) || Math.abs(value) >= 1e4;
   return large ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(5)));
 }
 function short(value) {
