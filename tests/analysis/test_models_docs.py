@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from analysis import figures
+from analysis.area import libraries
 from analysis.area_points import judged, summary
 from analysis.peers import explained
 from analysis.study import STUDIES
@@ -137,3 +138,24 @@ def test_area_table():
 
 def test_every_figure_is_named():
     assert all(f"`{name}`" in STUDY for name in STUDIES)
+
+
+@pytest.mark.parametrize("library", libraries())
+def test_our_own_arrays(library):
+    rows = [
+        row
+        for row in figures.area_performance()
+        if (row["library"], row["cores_chosen_by"]) == (library, "our arrays")
+        and row["bandwidth_gb_per_s"] == 64
+    ]
+    speeds = [row["images_per_s"] for row in rows]
+    expected = [*(round(speed) for speed in speeds), round(speeds[-1] / speeds[0], 1)]
+    assert numbers(STUDY, library) == expected
+    found = {
+        (row["lanes"], row["bits"]): row["relative_area"]
+        for row in figures.fig6b()
+        if row["source"] == f"{library}, synthesised"
+    }
+    for lanes, name in ((1, "1 lane"), (16, "16 lanes")):
+        ratios = [round(found[lanes, bits], 1) for bits in (16, 8, 4, 2)]
+        assert numbers(STUDY, f"{library}, {name}") == ratios
