@@ -49,6 +49,13 @@ def few_threads(model: nn.Module) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
+def freeze_norms(model: nn.Module) -> None:
+    """Let batch normalisation use its running statistics until ``model.train()``."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.eval()
+
+
 def _loss(logits: Tensor, labels: Tensor, taught: Tensor | None, temperature: float) -> Tensor:
     """Cross-entropy, or the divergence from the teacher's logits (Hinton et al., arXiv 1503.02531)."""
     if taught is None:
@@ -103,6 +110,8 @@ def fit(
             generator = torch.Generator().manual_seed(int(random.integers(1 << 62)))
             torch.manual_seed(int(random.integers(1 << 62)))  # dropout
             model.train()
+            if epoch >= recipe.freeze_norm * epochs:
+                freeze_norms(model)
             total, since = torch.zeros((), device=device), 0
             for step in range(steps):
                 done = (epoch * steps + step) / (epochs * steps)

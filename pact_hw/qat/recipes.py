@@ -20,7 +20,9 @@ class Recipe:
     ``milestones`` are shares of the whole training at which the rate is multiplied by ``factor``
     (the paper's epochs over its number of epochs, so that fewer epochs keep the shape); ``cosine``
     falls to 0 instead, behind a linear warm-up over ``warm_up`` of the training. ``temperature`` is that
-    of a teacher's logits; ``alpha`` is where the clips start that are not calibrated.
+    of a teacher's logits; ``alpha`` is where the clips start that are not calibrated. From the share
+    ``freeze_norm`` of the epochs on, batch normalisation uses its running statistics, as it will when
+    the training is over.
     """
 
     epochs: int
@@ -37,6 +39,7 @@ class Recipe:
     temperature: float = 2.0
     alpha: float = ALPHA_START
     nesterov: bool = False
+    freeze_norm: float = 1.0
 
     def rate_at(self, done: float) -> float:
         """The learning rate when the share ``done`` (0 to 1) of the training is behind us."""
@@ -102,13 +105,14 @@ RECIPES: dict[str, Recipe] = {
     "finetune": Recipe(
         epochs=10,
         batch=64,
-        rate=1e-3,
+        rate=5e-4,
         weight_decay=0.0,
         adam_epsilon=1e-8,
         cosine=True,
         warm_up=0.03,
         crop=4,
         flip=True,
+        freeze_norm=0.5,
     ),
     # The same for 2 and 3 bits, whose weights have further to go.
     "finetune-low": Recipe(
@@ -121,6 +125,7 @@ RECIPES: dict[str, Recipe] = {
         warm_up=0.03,
         crop=4,
         flip=True,
+        freeze_norm=0.5,
     ),
     # Batch normalisation's outputs have unit variance; so short a training could not shrink a clip of 10.
     "digits": Recipe(

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from pact_hw.qat.calibrate import calibrate
 from pact_hw.qat.checkpoint import CHECKPOINT
 from pact_hw.qat.data import load
 from pact_hw.qat.finetune import finetune
-from pact_hw.qat.fit import classify
+from pact_hw.qat.fit import classify, fit
 from pact_hw.qat.networks import float_network
 from pact_hw.qat.pact import ALPHA_START, PACT, SignedPACT
 from pact_hw.qat.prepare import equalise, measure_statistics
@@ -123,6 +124,18 @@ def test_no_epochs_calibrate_only(setting, tmp_path):
     assert all(alpha > 0 and alpha != ALPHA_START for alpha in alphas.values())
     assert all(metrics["alpha"][name] == pytest.approx(alpha, abs=1e-6) for name, alpha in alphas.items())
     assert not (tmp_path / LOG).exists()
+
+
+def test_statistics_are_frozen_in_the_recipes_last_epochs(setting, tmp_path):
+    folder, _ = setting
+    training, _ = load("cifar10", folder, size=32)
+    seen = {}
+    for share in (0.5, 1.0):
+        model = float_network("resnet20", 1)
+        recipe = replace(RECIPES["finetune"], epochs=2, freeze_norm=share)
+        fit(model, training, recipe, seed=0, folder=tmp_path / str(share), training={}, images_per_epoch=8)
+        seen[share] = int(model.bn1.num_batches_tracked)
+    assert seen == {0.5: 1, 1.0: 2}
 
 
 def test_mixed_precision_is_near_full_precision(setting, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -142,3 +144,19 @@ def test_objects_in_arrays_are_not_unpickled(tmp_path):
     np.savez(tmp_path / "float.npz", x=np.array([object()], dtype=object))
     with pytest.raises(InputError, match=r"^[^\n]*float.npz: cannot be read: [^\n]+$"):
         load_parameters(float_network("resnet20"), tmp_path / "float.npz")
+
+
+def test_the_documentation_counts_right():
+    text = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("| `") and " x " in line]
+    counted = set()
+    for names, _, shape, counts, operations in rows:
+        names = [name.strip(" `") for name in names.split(",")]
+        for name, index in zip(names, range(len(names)), strict=True):
+            assert tuple(map(int, shape.split("x"))) == CATALOGUE[name].input_shape
+            assert int(counts.split(";")[index].replace(",", "")) == parameters(name)
+            number, unit = operations.split(";")[index].split()
+            places = len(number.partition(".")[2])
+            assert round(macs(name) / {"M": 1e6, "G": 1e9}[unit], places) == float(number)
+            counted.add(name)
+    assert counted == set(CATALOGUE)
