@@ -38,7 +38,7 @@ Arrays = dict[str, npt.NDArray[np.int64]]
 Expected = dict[str, tuple[tuple[int, ...], int, int]]
 """Shape, lowest and highest value of each tensor, by full name."""
 
-_MULT = (-(1 << 47), (1 << 47) - 1)  # the ranges are those of the widest RequantiserSpec
+_MULT = (-(1 << 55), (1 << 55) - 1)  # the ranges are those of the widest RequantiserSpec
 _ADD = (-(1 << 61), (1 << 61) - 1)
 
 

@@ -46,7 +46,7 @@ def train(out: Path, as_json: bool, **options: Any) -> None:
 @click.option(
     "--images", type=click.IntRange(1), default=1000, show_default=True, help="Test images to compare."
 )
-@click.option("--mult-bits", type=int, default=48, show_default=True, help="Widest multiplier allowed.")
+@click.option("--mult-bits", type=int, default=56, show_default=True, help="Widest multiplier allowed.")
 @click.option("--add-bits", type=int, default=62, show_default=True, help="Widest addend allowed.")
 @click.option("--max-shift", type=int, default=60, show_default=True, help="Longest shift allowed.")
 @click.option(

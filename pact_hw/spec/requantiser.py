@@ -35,7 +35,7 @@ class RequantiserSpec:
     kind: RequantiserKind = RequantiserKind.MULTIPLY_SHIFT
 
     def __post_init__(self) -> None:
-        check_int("mult_bits", self.mult_bits, 2, 48)
+        check_int("mult_bits", self.mult_bits, 2, 56)
         check_int("add_bits", self.add_bits, 2, 62)
         check_int("max_shift", self.max_shift, 0, 60)
         check_int("level_bits", self.level_bits, 1, MAX_BITS)

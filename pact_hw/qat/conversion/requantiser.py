@@ -19,7 +19,7 @@ from .proof import channel_constants, prove, prove_thresholds, violations
 from .search import Constants, search
 from .staircase import Rounding, Staircase, full_staircase, staircase
 
-WIDEST = RequantiserSpec(mult_bits=48, add_bits=62, max_shift=60, level_bits=16, residual_bits=16)
+WIDEST = RequantiserSpec(mult_bits=56, add_bits=62, max_shift=60, level_bits=16, residual_bits=16)
 """The limits of the search where none are given; the network then says what it needs."""
 
 _BLOCK_STEPS = 1 << 22
