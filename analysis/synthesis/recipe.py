@@ -51,7 +51,7 @@ CELLS_FILE = "cells.v"
 BUFFER_FILE = "buffer.v"
 MULTIPLEXER_FILE = "multiplexer.v"
 NETLIST_FILE = "netlist.json"
-MAPPED_FILE = "mapped.json"
+MAPPED_FILE = "mapped.v"
 ABC_FILE = "abc.script"
 STAT_FILE = "stat.json"
 
@@ -93,7 +93,7 @@ FULL_ADDERS = Recipe(
         f"techmap -map {BUFFER_FILE}",
         "opt_clean -purge",
         "delete */t:$scopeinfo",
-        f"write_json {MAPPED_FILE}",
+        f"write_verilog -noattr {MAPPED_FILE}",
         f"tee -q -o {STAT_FILE} stat -json {{liberty}}",
     ),
     delay_passes=(

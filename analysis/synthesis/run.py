@@ -20,9 +20,11 @@ import pact_hw
 from analysis.technology import generic_liberty
 from pact_hw.design import Design
 from pact_hw.errors import InputError
+from pact_hw.files import write_text
 from pact_hw.progress import SILENT, Progress
 
 from . import polarity
+from .gate_level import models
 from .liberty import (
     Cell,
     FullAdder,
@@ -40,6 +42,7 @@ from .mapping import mapping_files
 from .recipe import (
     ABC_FILE,
     FULL_ADDERS,
+    MAPPED_FILE,
     NETLIST_FILE,
     PREPARE,
     STAT_FILE,
@@ -71,6 +74,7 @@ class Library:
     """(a & b) | (c & d)."""
     buffers: tuple[Cell, ...]
     areas: dict[str, float]
+    cells: tuple[Cell, ...]
 
     @classmethod
     def of(cls, liberty: Sequence[Path]) -> Library:
@@ -96,6 +100,7 @@ class Library:
             buffers=tuple(
                 cell for cell in found if len(cell.inputs) == 1 and list(cell.tables().values()) == [0b10]
             ),
+            cells=tuple(found),
             areas={cell.name: cell.area for cell in found if cell.area is not None},
         )
 
@@ -107,6 +112,7 @@ def synthesise(
     progress: Progress = SILENT,
     timeout: float = 1800.0,
     recipe: Recipe = FULL_ADDERS,
+    netlist: Path | None = None,
 ) -> dict[str, Any]:
     """Cells and area of ``design`` in a cell library, as JSON members (docs/commands.md).
 
@@ -117,6 +123,7 @@ def synthesise(
         progress: listener.
         timeout: seconds for Yosys.
         recipe: what Yosys is asked to do.
+        netlist: where to write the netlist as Verilog, with a model of each cell (``gate_level``).
 
     Raises:
         InputError: a library is unusable, there is no Yosys, or it refuses or does not finish.
@@ -124,7 +131,7 @@ def synthesise(
     library = Library.of(liberty)
     with progress.task(f"Yosys: {design.top} in {library.name}"):
         try:
-            log, stat, version = _run(design, library, recipe, timeout)
+            log, stat, version, mapped = _run(design, library, recipe, timeout)
         except InputError as error:
             raise InputError(f"{design.top} with {library.name}: {error}") from None
     instances = _instances(stat, design.top)
@@ -133,6 +140,9 @@ def synthesise(
     for name, count in instances.items():
         for cell, number in _leaf_cells(stat[name], stat).items():
             kinds[cell] = kinds.get(cell, 0) + count * number
+    if netlist is not None:
+        registers = [library.register] if library.register else []
+        write_text(netlist, mapped + "\n" + models(library.cells, registers, kinds))
     total = sum(area[name] * count for name, count in instances.items())
     unit = "um2" if liberty else "ge"
     macs = design.hardware.macs_per_cycle
@@ -161,8 +171,10 @@ def synthesise(
     }
 
 
-def _run(design: Design, library: Library, recipe: Recipe, timeout: float) -> tuple[str, dict[str, Any], str]:
-    """Yosys' log, its statistics by module name, and its version."""
+def _run(
+    design: Design, library: Library, recipe: Recipe, timeout: float
+) -> tuple[str, dict[str, Any], str, str]:
+    """Yosys' log, its statistics by module name, its version, and the netlist."""
     with tempfile.TemporaryDirectory(prefix="pact-hw-synth-") as name:
         folder = Path(name)
         (folder / VERILOG_FILE).write_bytes(design.verilog.read_bytes())
@@ -187,7 +199,13 @@ def _run(design: Design, library: Library, recipe: Recipe, timeout: float) -> tu
         (folder / "run.ys").write_text(script)
         log, version = run("run.ys", folder=folder, timeout=timeout)
         stat = json.loads((folder / STAT_FILE).read_text())
-    return log, {module.removeprefix("\\"): value for module, value in stat["modules"].items()}, version
+        mapped = (folder / MAPPED_FILE).read_text()
+    return (
+        log,
+        {module.removeprefix("\\"): value for module, value in stat["modules"].items()},
+        version,
+        mapped,
+    )
 
 
 def _instances(stat: dict[str, Any], top: str) -> dict[str, int]:
