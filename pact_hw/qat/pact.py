@@ -3,9 +3,10 @@
 Beside it the same group's PACT+ (the clip's gradient inside the range as well) and the symmetric
 signed quantiser for values that are behind no ReLU.
 
-One spelling serves eager and compiled mode. On CPUs eager mode pays for memory, fresh memory most:
-so the forward works in place, and the backward has one buffer, which the fused kernel of ReLU's own
-gradient fills. The compiler fuses all of it and saves x alone.
+On CPUs eager mode pays for memory, fresh memory most: so the forward works in place, and the
+backward has one buffer, which the fused kernel of ReLU's own gradient fills. The compiler fuses
+everything but stores masks byte by byte between forward and backward, which is slow: it is given
+signs, that is arithmetic, in place of that kernel.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _SMALLEST = {torch.float32: 2.0**-149, torch.float64: 2.0**-1074}
 def _where_not_negative(gradient: Tensor, x: Tensor, out: Tensor) -> Tensor:
     """``gradient`` where ``x >= 0``, else 0; eager mode puts it into ``out``, which may be either."""
     if torch.compiler.is_compiling():
-        return gradient * (x.sign().clamp(-1, 0) + 1)
+        return gradient * (x.sign().clamp(max=0) + 1)
     # The kernel gives the gradient where x > threshold: so the threshold is the number below 0.
     torch.ops.aten.threshold_backward.grad_input(gradient, x, -_SMALLEST[x.dtype], grad_input=out)
     return out
@@ -38,9 +39,16 @@ def _where_not_negative(gradient: Tensor, x: Tensor, out: Tensor) -> Tensor:
 def _where_positive(gradient: Tensor, x: Tensor, out: Tensor) -> Tensor:
     """``gradient`` where ``x > 0``, else 0; eager mode puts it into ``out``, which may be either."""
     if torch.compiler.is_compiling():
-        return gradient * x.sign().clamp(0, 1)
+        return gradient * x.sign().clamp(min=0)
     torch.ops.aten.threshold_backward.grad_input(gradient, x, 0, grad_input=out)
     return out
+
+
+def _sum(x: Tensor) -> Tensor:
+    """The sum of all; the compiler adds up channels first, in the loop in which batch normalisation does."""
+    if torch.compiler.is_compiling() and x.ndim > 1:
+        x = x.sum([dim for dim in range(x.ndim) if dim != 1])
+    return x.sum()
 
 
 def _single(x: Tensor) -> Tensor:
@@ -66,7 +74,7 @@ class _Pact(_Quantiser):
         x, alpha = ctx.saved_tensors
         wide, gradient = _single(x), _single(gradients[0])
         buffer = wide - alpha
-        above = _where_not_negative(gradient, buffer, out=buffer).sum()
+        above = _sum(_where_not_negative(gradient, buffer, out=buffer))
         below_alpha = _where_positive(gradient, torch.sub(alpha, wide, out=buffer), out=buffer)
         return _where_not_negative(below_alpha, wide, out=buffer).to(x.dtype), above, None, None
 
@@ -79,7 +87,7 @@ class _PactPlus(_Quantiser):
         # Outside the range nothing counts, but it must be finite.
         z = _single(x).mul(ctx.high).div_(alpha).clamp_(0, 2 * ctx.high)
         error = z.round().sub_(z).div_(ctx.high)
-        return inside, above + error.mul_(inside).sum(), None, None
+        return inside, above + _sum(error.mul_(inside)), None, None
 
 
 class _SignedPact(_Quantiser):
@@ -88,9 +96,9 @@ class _SignedPact(_Quantiser):
         x, alpha = ctx.saved_tensors
         wide, gradient = _single(x), _single(gradients[0])
         buffer = wide - alpha
-        above = _where_not_negative(gradient, buffer, out=buffer).sum()
+        above = _sum(_where_not_negative(gradient, buffer, out=buffer))
         torch.neg(wide, out=buffer).sub_(alpha)
-        below = _where_not_negative(gradient, buffer, out=buffer).sum()
+        below = _sum(_where_not_negative(gradient, buffer, out=buffer))
         torch.sub(alpha, torch.abs(wide, out=buffer), out=buffer)
         return _where_positive(gradient, buffer, out=buffer).to(x.dtype), above - below, None, None
 
