@@ -17,7 +17,7 @@ RESULTS = "accuracy.json"
 IMAGES_PER_EPOCH = 3200
 """A random part of CIFAR-10's 50,000 training images, so that resumption is fine-grained."""
 
-PLANS = {2: ("finetune-low", 18), 3: ("finetune-low", 10), 4: ("finetune", 4), 5: ("finetune", 3)}
+PLANS = {2: ("finetune-low", 12), 3: ("finetune-low", 10), 4: ("finetune", 4), 5: ("finetune", 3)}
 """Recipe and epochs by width."""
 
 
