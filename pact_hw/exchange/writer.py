@@ -11,6 +11,7 @@ What would not be exact is refused.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,8 @@ class Writer:
         self.constants: dict[str, Any] = {}
         self.flat: set[str] = set()
         """Layers whose output is batch x features."""
-        self.wide = False
-        """Whether the logits need float64."""
+        self.wide: set[str] = set()
+        """Layers whose sums are in float64."""
 
     def model(self) -> Any:
         """The ModelProto."""
@@ -58,7 +59,11 @@ class Writer:
             self.nodes,
             "network",
             [helper.make_tensor_value_info(IMAGE, _FLOAT, ["batch", *shapes[INPUT]])],
-            [helper.make_tensor_value_info(last, _DOUBLE if self.wide else _FLOAT, ["batch", *sizes])],
+            [
+                helper.make_tensor_value_info(
+                    last, _DOUBLE if last in self.wide else _FLOAT, ["batch", *sizes]
+                )
+            ],
             list(self.constants.values()),
         )
         opsets = [helper.make_opsetid("", 13), helper.make_opsetid(DOMAIN, 1)]
@@ -96,12 +101,13 @@ class Writer:
             rounding_mode=rounding,
         )
 
-    def _weights(self, layer: LayerSpec) -> tuple[str, int]:
-        """The layer's quantised weights, and the largest magnitude of its sums."""
+    def _weights(self, layer: LayerSpec) -> tuple[str, list[int]]:
+        """The layer's quantised weights, and the largest magnitude of each channel's sums."""
         assert layer.weight is not None
         name = f"{layer.name}_weight"
         values = decode_weights(self.tensors[f"{layer.name}.weight"], layer.weight)
-        largest = np.abs(values).reshape(len(values), -1).sum(axis=1).max()
+        act = max(-layer.act.min, layer.act.max)
+        largest = [act * total for total in np.abs(values).reshape(len(values), -1).sum(axis=1).tolist()]
         source = self._constant(f"{name}_levels", values)
         odd, bits = layer.weight.encoding is WeightEncoding.ODD, layer.weight.bits
         if odd and bits == 1:
@@ -113,11 +119,12 @@ class Writer:
             if bits + odd > wide.bits or bits < 2:
                 raise InputError(f"layer {layer.name!r}: weights {layer.weight} have no form in QONNX here")
             self._quant(source, name, wide)
-        return name, int(largest) * max(-layer.act.min, layer.act.max)
+        return name, largest
 
-    def _sums(self, layer: LayerSpec, output: str) -> int:
-        """The layer's sums as ``output``; their largest magnitude."""
-        source, largest = layer.source, max(-layer.act.min, layer.act.max)
+    def _sums(self, layer: LayerSpec, output: str) -> list[int]:
+        """The layer's sums as ``output``; the largest magnitude of each channel's."""
+        source, act = layer.source, max(-layer.act.min, layer.act.max)
+        largest = [act * layer.reduction] * layer.out_channels
         geometry = {
             "kernel_shape": [layer.kernel] * 2,
             "strides": [layer.stride] * 2,
@@ -130,6 +137,10 @@ class Writer:
             weights, largest = self._weights(layer)
             if source not in self.flat:
                 source = self._node("Flatten", [source], f"{layer.name}_flat", axis=1)
+            if max(largest) >= _EXACT_FLOAT:  # matrix products, unlike convolutions, there are in float64
+                source = self._node("Cast", [source], f"{layer.name}_source_double", to=_DOUBLE)
+                weights = self._node("Cast", [weights], f"{layer.name}_weight_double", to=_DOUBLE)
+                self.wide.add(layer.name)
             self._node("Gemm", [source, weights], output, transB=1)
         elif layer.kind is LayerKind.SUM and geometry == {
             "kernel_shape": [1, 1],
@@ -145,14 +156,19 @@ class Writer:
                 ones, f"{layer.name}_weight", ActFormat(bits=2, encoding=ActEncoding.SIGNED)
             )
             self._node("Conv", [source, weights], output, group=layer.in_channels, **geometry)
-            largest *= layer.reduction
         else:
             self._node("Concat", [source, *layer.concat], output, axis=1)
-        if largest >= _EXACT_FLOAT:
-            raise InputError(
-                f"layer {layer.name!r}: its sums reach {largest}; float32 is exact below {_EXACT_FLOAT}"
-            )
+        if layer.name not in self.wide:
+            self._check(layer, "sums", max(largest), _EXACT_FLOAT)
         return largest
+
+    @staticmethod
+    def _check(layer: LayerSpec, what: str, largest: int, exact: int) -> None:
+        if largest >= exact:
+            raise InputError(
+                f"layer {layer.name!r}: its {what} reach {largest}; "
+                f"float{32 if exact == _EXACT_FLOAT else 64} is exact below {exact}"
+            )
 
     def _layer(self, layer: LayerSpec) -> None:
         name = layer.name
@@ -179,41 +195,48 @@ class Writer:
         if layer.bias_shift is None:
             self._sums(layer, layer.name)
             return
-        name = layer.name
-        largest = self._sums(layer, f"{name}_sum") << layer.bias_shift
-        add = self.tensors[f"{name}.add"]
-        largest += int(np.abs(add).max())
-        if largest >= _EXACT_DOUBLE:
-            raise InputError(f"layer {name!r}: its logits reach {largest}; float64 is exact below 2**53")
-        self.wide = largest >= _EXACT_FLOAT
-        dtype: Any = np.float32
+        name, add = layer.name, self.tensors[f"{layer.name}.add"]
         value = f"{name}_sum"
-        if self.wide:
-            dtype, value = np.float64, self._node("Cast", [value], f"{name}_double", to=_DOUBLE)
+        largest = (max(self._sums(layer, value)) << layer.bias_shift) + int(np.abs(add).max())
+        self._check(layer, "logits", largest, _EXACT_DOUBLE)
+        if largest >= _EXACT_FLOAT and name not in self.wide:
+            value = self._node("Cast", [value], f"{name}_double", to=_DOUBLE)
+            self.wide.add(name)
+        dtype: Any = np.float64 if name in self.wide else np.float32
         factor = self._constant(f"{name}_factor", float(1 << layer.bias_shift), dtype)
         scaled = self._node("Mul", [value, factor], f"{name}_scaled")
         self._node("Add", [scaled, self._constant(f"{name}_add", self._channels(layer, add), dtype)], name)
 
     def _multiply_shift(self, layer: LayerSpec, out: ActFormat) -> None:
-        name = layer.name
-        mult, add, shift = (self.tensors[f"{name}.{tensor}"] for tensor in ("mult", "add", "shift"))
-        largest = self._sums(layer, f"{name}_sum") * int(np.abs(mult).max()) + int(np.abs(add).max())
-        value = self._times(layer, f"{name}_sum", "mult", mult)
-        if layer.residual is not None:
-            assert layer.residual_act is not None
-            factor = self.tensors[f"{name}.residual_mult"]
-            largest += int(np.abs(factor).max()) * max(-layer.residual_act.min, layer.residual_act.max)
-            other = self._times(layer, self._residual(layer), "residual_mult", factor)
-            value = self._node("Add", [value, other], f"{name}_both")
-        if largest >= _EXACT_DOUBLE:
-            raise InputError(
-                f"layer {name!r}: its requantiser's sums reach {largest}, and float64 is exact below 2**53"
+        name, constants = layer.name, self._constants(layer)
+        sums = self._sums(layer, f"{name}_sum")
+        residual = layer.residual_act and max(-layer.residual_act.min, layer.residual_act.max)
+        largest = max(
+            total * abs(m) + (residual or 0) * abs(m2) + abs(c)
+            for total, m, m2, c in zip(
+                sums, *(constants[k].tolist() for k in ("mult", "residual_mult", "add")), strict=True
             )
-        bias = self._constant(f"{name}_add", self._channels(layer, add), np.float64)
+        )
+        if largest >= _EXACT_DOUBLE and residual is None:
+            steps, sign = _steps(constants, out)
+            self._multi_threshold(layer, out, steps, sign)
+            return
+        self._check(layer, "requantiser's sums", largest, _EXACT_DOUBLE)
+        value = self._times(layer, f"{name}_sum", "mult", constants["mult"])
+        if layer.residual is not None:
+            other = self._times(layer, self._residual(layer), "residual_mult", constants["residual_mult"])
+            value = self._node("Add", [value, other], f"{name}_both")
+        bias = self._constant(f"{name}_add", self._channels(layer, constants["add"]), np.float64)
         value = self._node("Add", [value, bias], f"{name}_added")
-        parts = self._constant(f"{name}_parts", self._channels(layer, 0.5**shift), np.float64)
+        parts = self._constant(f"{name}_parts", self._channels(layer, 0.5 ** constants["shift"]), np.float64)
         value = self._node("Mul", [value, parts], f"{name}_shifted")
         self._quant(value, name, out, "FLOOR")
+
+    def _constants(self, layer: LayerSpec) -> dict[str, Array]:
+        """The requantiser's, 0 for the residual operand that is not there."""
+        names = ("mult", "add", "shift", "residual_mult")
+        zeros = np.zeros(layer.out_channels, dtype=np.int64)
+        return {name: self.tensors.get(f"{layer.name}.{name}", zeros) for name in names}
 
     def _times(self, layer: LayerSpec, source: str, name: str, factors: Array) -> str:
         double = self._node("Cast", [source], f"{layer.name}_{name}_double", to=_DOUBLE)
@@ -252,23 +275,39 @@ class Writer:
         if layer.residual is not None:
             raise InputError(f"layer {name!r}: thresholds with a residual operand have no form in QONNX")
         self._sums(layer, f"{name}_sum")
-        value = f"{name}_sum"
-        sign = self.tensors[f"{name}.sign"]
+        steps = self.tensors[f"{name}.thresholds"][:, 0]
+        self._multi_threshold(layer, out, steps, self.tensors[f"{name}.sign"])
+
+    def _multi_threshold(self, layer: LayerSpec, out: ActFormat, steps: Array, sign: Array) -> None:
+        """The level of the sums by ``steps`` (channels x levels), as MultiThreshold."""
+        name, value = layer.name, f"{layer.name}_sum"
+        if name in self.wide:
+            raise InputError(f"layer {name!r}: sums in float64 and thresholds have no form in QONNX")
         if (sign != 1).any():
             factor = self._constant(f"{name}_sign", self._channels(layer, sign))
             value = self._node("Mul", [value, factor], f"{name}_signed")
-        steps = self.tensors[f"{name}.thresholds"][:, 0]
         steps = np.clip(steps, -_EXACT_FLOAT, _EXACT_FLOAT)  # no sum lies beyond
-        kind = "UINT" if out.unsigned else "INT"
         value = self._node(
             "MultiThreshold",
             [value, self._constant(f"{name}_thresholds", steps)],
             f"{name}_levels",
             domain=DOMAIN,
-            out_dtype=f"{kind}{out.bits}",
+            out_dtype=f"{'UINT' if out.unsigned else 'INT'}{out.bits}",
             out_bias=float(out.min),
         )
         self._quant(value, name, out)
+
+
+def _steps(constants: Mapping[str, Array], out: ActFormat) -> tuple[Array, Array]:
+    """Multiplication and shift as the thresholds that they are, and the signs of the multipliers."""
+    rows, signs = [], []
+    for m, c, s in zip(*(constants[name].tolist() for name in ("mult", "add", "shift")), strict=True):
+        signs.append(-1 if m < 0 else 1)
+        needs = [(level << s) - c for level in range(out.min + 1, out.max + 1)]  # |m| acc >= need
+        beyond = _EXACT_FLOAT
+        row = [-(-n // abs(m)) if m else (-beyond if n <= 0 else beyond) for n in needs]
+        rows.append([min(max(step, -beyond), beyond) for step in row])
+    return np.array(rows, dtype=np.int64), np.array(signs, dtype=np.int64)
 
 
 def to_qonnx(network: NetworkSpec, tensors: Arrays) -> Any:

@@ -109,11 +109,47 @@ def test_logits_beyond_float32_are_float64(tmp_path):
     assert export(tmp_path / "net", tmp_path / "net.onnx")["level_mismatches"] == 0
 
 
+def test_multipliers_beyond_float64_become_thresholds(tmp_path):
+    spec = network()
+    tensors = random_tensors(spec)
+    for name in ("mult", "add"):
+        tensors[f"a.{name}"] = tensors[f"a.{name}"] << 37
+    tensors["a.shift"] = tensors["a.shift"] + 37
+    tensors["a.mult"][0] = 0
+    save_network(tmp_path / "net", spec, tensors)
+    assert export(tmp_path / "net", tmp_path / "net.onnx", images=3)["level_mismatches"] == 0
+    nodes = {node.name: node.op_type for node in onnx.load(tmp_path / "net.onnx").graph.node}
+    assert nodes["a_levels"] == "MultiThreshold"
+    assert "b_levels" not in nodes
+
+
+def test_a_last_layer_whose_sums_are_beyond_float32(tmp_path):
+    act = ActFormat(bits=16)
+    last = layer("y", LayerKind.LINEAR, "input", act, 64, 5, weight=WeightFormat(bits=8))
+    spec = NetworkSpec(
+        name="wide", input_channels=64, input_height=1, input_width=1, input_act=act, layers=(last,)
+    )
+    save_network(tmp_path / "net", spec, random_tensors(spec))
+    assert export(tmp_path / "net", tmp_path / "net.onnx", images=3)["level_mismatches"] == 0
+
+
+def test_convolutions_beyond_float32_are_refused(tmp_path):
+    act = ActFormat(bits=16)
+    wide = layer("y", LayerKind.CONV, "input", act, 64, 5, weight=WeightFormat(bits=8))
+    spec = NetworkSpec(
+        name="wide", input_channels=64, input_height=2, input_width=2, input_act=act, layers=(wide,)
+    )
+    save_network(tmp_path / "net", spec, random_tensors(spec))
+    with pytest.raises(InputError, match=r"layer 'y': its sums reach .*; float32 is exact below 16777216"):
+        export(tmp_path / "net", tmp_path / "net.onnx")
+
+
 def test_what_would_not_be_exact_is_refused(tmp_path):
     spec = network()
-    tensors = random_tensors(spec, mult=1 << 46)
+    tensors = random_tensors(spec)
+    tensors["b.mult"] = tensors["b.mult"] << 37
     save_network(tmp_path / "net", spec, tensors)
-    with pytest.raises(InputError, match="layer 'a': its requantiser's sums reach"):
+    with pytest.raises(InputError, match="layer 'b': its requantiser's sums reach"):
         export(tmp_path / "net", tmp_path / "net.onnx")
     assert not (tmp_path / "net.onnx").exists()
 
