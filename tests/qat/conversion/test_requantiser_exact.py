@@ -71,6 +71,7 @@ def staircase_level(stair, acc, r, out):
 
 @pytest.mark.parametrize("residual", [False, True])
 @given(data=st.data(), rounding=st.sampled_from(Rounding))
+@settings(max_examples=40)
 def test_staircase_is_the_definition(residual, data, rounding):
     affine, interval, out, residual_act = data.draw(channels(residual))
     stair = staircase(affine, interval, out=out, residual=residual_act, rounding=rounding)
@@ -82,7 +83,7 @@ def test_staircase_is_the_definition(residual, data, rounding):
     scale=st.floats(1e-12, 1e12), offset=st.floats(-1e6, 1e6), residual_scale=st.floats(1e-6, 1e6),
     interval=st.tuples(st.integers(-(1 << 40), 0), st.integers(0, 1 << 40)), negative=st.booleans(),
 )  # fmt: skip
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_fixed_point_steps_are_the_exact_ones(scale, offset, residual_scale, interval, negative):
     """At each step, and just before it, the definition says what the staircase says."""
     affine = Affine(
@@ -103,7 +104,7 @@ def test_fixed_point_steps_are_the_exact_ones(scale, offset, residual_scale, int
 
 @pytest.mark.parametrize("residual", [False, True])
 @given(data=st.data(), rounding=st.sampled_from(Rounding))
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_what_is_found_and_proved_is_exact(residual, data, rounding):
     affine, interval, out, residual_act = data.draw(channels(residual))
     stairs = [staircase(affine, interval, out=out, residual=residual_act, rounding=rounding)]
@@ -165,6 +166,7 @@ def test_a_carried_stream_with_ties_is_not_carried():
 
 
 @given(channel=channels(), data=st.data())
+@settings(max_examples=50)
 def test_the_proof_accepts_exactly_the_exact(channel, data):
     """Whatever the constants are, the proof says what comparing every accumulator says."""
     affine, interval, out, _ = channel
