@@ -24,10 +24,11 @@ import torch
 from torch import fx, nn
 
 from ..errors import InputError
+from .groups import Groups
 from .layers import QuantConv2d, QuantLinear
 from .normalise import Normalise
 from .pact import ALPHA_START, ActQuantiser, SignedPACT
-from .trace import Op, free_name, is_number, owner
+from .trace import Op, free_name, is_number, operand_of, owner
 from .weights import WeightQuantiser
 
 _UNCHANGED = (Op.MAX_POOL, Op.AVERAGE_POOL, Op.KEEP, Op.SELECT, Op.CAT)
@@ -87,7 +88,7 @@ class Placement:
         layers = [node for node in self.graph.nodes if node.meta["op"] is Op.LAYER]
         self.first = {node for node in layers if not _reaches(node, backwards=True)}
         self.last = {node for node in layers if not _reaches(node, backwards=False)}
-        self.groups = _Groups(self.graph)
+        self.groups = Groups(self.graph)
 
     def run(self) -> None:
         """Place every quantiser."""
@@ -115,7 +116,7 @@ class Placement:
             return self._add(node)
         if op is Op.CAT:
             return self._cat(node)
-        source = _operand(node)
+        source = operand_of(node)
         value = self.values[source]
         if op is Op.NORM:
             return replace(value, kind=Kind.REAL) if value.kind is Kind.LEVELS else value
@@ -139,7 +140,7 @@ class Placement:
         return self._behind(node, _Value(Kind.LEVELS, target))
 
     def _layer(self, node: fx.Node) -> _Value:
-        path, source = str(node.target), _operand(node)
+        path, source = str(node.target), operand_of(node)
         weights = self.choice.weights(path, node in self.first | self.last)
         if weights is None:
             return _Value(Kind.FLOAT)
@@ -180,7 +181,7 @@ class Placement:
 
     def _tied(self, node: fx.Node, quantiser: ActQuantiser) -> str:
         """The path of the residual operand's PACT, where ``node`` is to have the same clip; or ''."""
-        addition = _operand(node)
+        addition = operand_of(node)
         if not self.choice.tie_residuals or addition.meta["op"] is not Op.ADD:
             return ""
         for operand in map(self.values.__getitem__, addition.all_input_nodes):
@@ -191,7 +192,7 @@ class Placement:
         return ""
 
     def _add(self, node: fx.Node) -> _Value:
-        left, right = _operand(node, 0), _operand(node, 1)
+        left, right = operand_of(node, 0), operand_of(node, 1)
         a, b = self.values[left], self.values[right]
         if Kind.FLOAT in (a.kind, b.kind):
             return _Value(Kind.FLOAT)
@@ -264,12 +265,6 @@ class Placement:
         return value
 
 
-def _operand(node: fx.Node, index: int = 0) -> fx.Node:
-    operand = node.args[index] if node.args else node.all_input_nodes[index]
-    assert isinstance(operand, fx.Node)
-    return operand
-
-
 def signed(path: str, bits: int, alpha: float = ALPHA_START) -> SignedPACT:
     """A signed quantiser for ``path``, which an error names."""
     try:
@@ -290,47 +285,3 @@ def _reaches(node: fx.Node, *, backwards: bool) -> bool:
                 seen.add(other)
                 todo.append(other)
     return False
-
-
-class _Groups:
-    """Which activations are concatenated with each other, and with what besides."""
-
-    def __init__(self, graph: fx.Graph) -> None:
-        self.parent: dict[fx.Node, fx.Node] = {}
-        self.quantisers: dict[fx.Node, str] = {}
-        self.members: dict[fx.Node, list[fx.Node]] = {}
-        for node in graph.nodes:
-            if node.meta["op"] is Op.CAT:
-                for operand in node.all_input_nodes:
-                    self.parent[self._find(_origin(operand))] = self._find(node)
-        for node in list(self.parent):
-            self.members.setdefault(self._find(node), []).append(node)
-
-    def _find(self, node: fx.Node) -> fx.Node:
-        self.parent.setdefault(node, node)
-        while self.parent[node] is not node:
-            node = self.parent[node]
-        return node
-
-    def path(self, node: fx.Node) -> str:
-        """The path of the activation whose clip ``node`` shares, or '' where it has its own."""
-        if node not in self.parent:
-            return ""
-        members = self.members[self._find(node)]
-        if not all(member.meta["op"] in (Op.RELU, Op.CAT) for member in members):
-            return ""  # with something signed: quantised once more, behind its own clip
-        return str(next(n for n in node.graph.nodes if n in members and n.meta["op"] is Op.RELU).target)
-
-    def quantiser(self, cat: fx.Node, make: Callable[[], str]) -> str:
-        """The path of the signed quantiser of all that is concatenated with what ``cat`` concatenates."""
-        root = self._find(cat)
-        if root not in self.quantisers:
-            self.quantisers[root] = make()
-        return self.quantisers[root]
-
-
-def _origin(node: fx.Node) -> fx.Node:
-    """Where the levels of ``node`` come from."""
-    while node.meta["op"] in (Op.MAX_POOL, Op.KEEP, Op.SELECT):
-        node = _operand(node)
-    return node

@@ -171,6 +171,13 @@ def is_number(node: Any) -> bool:
     return not isinstance(node, fx.Node) or node.meta.get("op") is Op.SIZE
 
 
+def operand_of(node: fx.Node, index: int = 0) -> fx.Node:
+    """A tensor that ``node`` reads, the first by default."""
+    operand = node.args[index] if node.args else node.all_input_nodes[index]
+    assert isinstance(operand, fx.Node)
+    return operand
+
+
 def _operation(model: fx.GraphModule, node: fx.Node) -> Op:
     """What ``node`` does; refuses what is of no kind."""
     if node.op in ("placeholder", "output"):
