@@ -218,7 +218,7 @@ def register(text: str, library: Iterable[Cell]) -> Register | None:
         clock, after = attributes.get("clocked_on", "").strip("() "), attributes.get("next_state", "")
         data = after.strip("!()' ")
         ((output, function),) = cell.functions.items()
-        if {clock, data} != set(cell.inputs) or not {"clocked_on", "next_state"} >= set(attributes):
+        if {clock, data} != set(cell.inputs) or {"clear", "preset", "clocked_on_also"} & set(attributes):
             continue
         inverted = (after.strip("() ") != data) != (function.strip("() ") == state[2])
         one = Register(cell=cell.name, data=data, clock=clock, output=output, inverting=inverted)
