@@ -15,7 +15,7 @@ from onnx_models import QONNX, Graph, brevitas_like, save  # noqa: E402 - needs 
 from pact_hw.errors import InputError  # noqa: E402
 from pact_hw.exchange.importing import import_model  # noqa: E402
 
-SECONDS = 10
+SECONDS = 10  # of this process: the machine may be busy
 
 
 @pytest.fixture
@@ -25,10 +25,10 @@ def refused(tmp_path):
     def call(model, match):
         path = tmp_path / "model.onnx"
         path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
-        start = time.monotonic()
+        start = time.process_time()
         with pytest.raises(InputError, match=match) as caught:
             import_model(path, tmp_path / "out", images=1)
-        assert time.monotonic() - start < SECONDS
+        assert time.process_time() - start < SECONDS
         assert len(str(caught.value)) < 1000
         assert not (tmp_path / "out").exists()
         return str(caught.value)
@@ -286,10 +286,10 @@ def test_random_damage_is_refused_or_harmless(tmp_path, seed):
         for position in rng.integers(0, len(data), 3):
             data[position] = rng.integers(0, 256)
         path.write_bytes(bytes(data))
-        start = time.monotonic()
+        start = time.process_time()
         with contextlib.suppress(InputError):
             import_model(path, tmp_path / "out", images=0)
-        assert time.monotonic() - start < SECONDS
+        assert time.process_time() - start < SECONDS
 
 
 def test_a_bipolar_weight_with_a_negative_scale(refused):
