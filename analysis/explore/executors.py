@@ -10,13 +10,17 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from itertools import islice
+from pathlib import Path
 from typing import Any, Protocol
+
+import numpy as np
 
 from pact_hw.errors import InputError, ToolError
 
@@ -60,6 +64,25 @@ def _follow_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def _work_into_file(task: Task, folder: str) -> tuple[str, str]:
+    """``work``, its columns in a file: digest and path are a message that a killed worker never half sends.
+
+    Half a message would leave the parent reading for ever.
+    """
+    digest, columns = work(task)
+    path = Path(folder) / f"{task.key}-{os.getpid()}.npz"
+    np.savez(path, allow_pickle=False, **columns)  # type: ignore[arg-type, unused-ignore]
+    return digest, str(path)
+
+
+def _from_file(message: tuple[str, str]) -> Result:
+    digest, path = message
+    with np.load(path, allow_pickle=False) as archive:
+        columns = {name: archive[name] for name in archive.files}
+    Path(path).unlink()
+    return digest, columns
+
+
 class Processes:
     """``workers`` processes of this machine."""
 
@@ -72,7 +95,10 @@ class Processes:
         Raises:
             ToolError: workers die again and again.
         """
-        waiting = iter(tasks)
+        with tempfile.TemporaryDirectory(prefix="pact-hw-explore-") as folder:
+            yield from self._run(iter(tasks), folder)
+
+    def _run(self, waiting: Iterator[Task], folder: str) -> Iterator[tuple[Task, Result]]:
         lost: list[Task] = []
         deaths = 0
         while deaths < MOST_DEATHS:
@@ -81,15 +107,15 @@ class Processes:
                 mp_context=multiprocessing.get_context("spawn"),
                 initializer=_follow_parent,
             )
-            running: dict[Future[Result], Task] = {}
+            running: dict[Future[tuple[str, str]], Task] = {}
             try:
                 while True:
                     while len(running) < 2 * self._workers and (task := _next(lost, waiting)):
-                        running[_submit(pool, task, lost)] = task
+                        running[_submit(pool, task, folder, lost)] = task
                     if not running:
                         return
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        result = future.result()
+                        result = _from_file(future.result())
                         deaths = 0
                         yield running.pop(future), result
             except BrokenProcessPool:
@@ -100,9 +126,9 @@ class Processes:
         raise ToolError(f"worker processes died {deaths} times in a row: out of memory? try fewer --workers")
 
 
-def _submit(pool: ProcessPoolExecutor, task: Task, lost: list[Task]) -> Future[Result]:
+def _submit(pool: ProcessPoolExecutor, task: Task, folder: str, lost: list[Task]) -> Future[tuple[str, str]]:
     try:
-        return pool.submit(work, task)
+        return pool.submit(_work_into_file, task, folder)
     except BrokenProcessPool:
         lost.append(task)
         raise

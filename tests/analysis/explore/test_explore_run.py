@@ -109,7 +109,7 @@ def test_killed_in_the_middle_and_run_again(whole, tmp_path):
     assert psutil.wait_procs(workers, timeout=20)[1] == []  # nobody works on for a dead master
 
     again = explored.start(space, "--out", tmp_path / "out", "--workers", 2, "--json")
-    output = again.communicate(timeout=120)[0]
+    output = again.communicate(timeout=300)[0]
     assert again.returncode == 0, output
     result = json.loads(output.splitlines()[-1])
     assert result["evaluated_now"] == explored.DESIGNS - 8192 * len(left)
@@ -141,17 +141,17 @@ def test_a_killed_worker_process_loses_nothing(whole, tmp_path):
     assert len(workers) == 2
     workers[0].kill()
     assert len(explored.chunks_written(tmp_path / "out")) < explored.CHUNKS
-    output = run.communicate(timeout=120)[0]
+    output = run.communicate(timeout=300)[0]
     assert run.returncode == 0, output
     assert explored.same(explored.table(tmp_path / "out"), explored.table(uninterrupted))
 
 
-def _die(task):
+def _die(task, folder):
     os._exit(1)
 
 
 def test_workers_that_always_die_end_the_run_in_one_line(small, tmp_path, monkeypatch):
-    monkeypatch.setattr("analysis.explore.executors.work", _die)
+    monkeypatch.setattr("analysis.explore.executors._work_into_file", _die)
     with pytest.raises(ToolError, match=r"^worker processes died 5 times in a row"):
         explore(small, tmp_path / "out", Processes(2))
     assert explored.chunks_written(tmp_path / "out") == []
