@@ -46,7 +46,7 @@ def test_a_register_is_recognised_whichever_way_it_is_written(inverting):
     text = generic_liberty()
     if inverting:
         text = text.replace('next_state : "D"', 'next_state : "!D"')
-    text = text.replace('next_state : ', 'power_down_function : "!VDD"; next_state : ')
+    text = text.replace("next_state : ", 'power_down_function : "!VDD"; next_state : ')
     found = register(text, cells(text))
     assert found is not None
     assert (found.cell, found.data, found.clock, found.output) == ("DFF", "D", "CLK", "Q")
