@@ -30,7 +30,7 @@ lint: $(READY)
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and f"pact-hw: Python 3.11 to 3.13 is needed, not {sys.version.split()[0]}: make setup PYTHON=python3.12")'
 	@$(PYTHON) -m pact_hw.tools
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv --clear .venv
 	.venv/bin/python -m pip install --quiet $(PIP_ARGS) --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 

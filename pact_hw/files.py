@@ -49,7 +49,11 @@ def read_json(path: Path) -> Any:
     Raises:
         InputError: the file is missing, unreadable, or not JSON.
     """
-    return read(path, lambda: json.loads(path.read_text(encoding="utf-8")))
+    return read(path, lambda: json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant))
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def read(path: Path, load: Callable[[], T]) -> T:

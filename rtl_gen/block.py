@@ -14,7 +14,7 @@ from amaranth.lib import wiring
 
 from pact_hw.design import Port
 
-MAX_PORT_BITS = 1 << 16
+MAX_PORT_BITS = (1 << 16) - 1
 """Widest port that Amaranth can write."""
 
 

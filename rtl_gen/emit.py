@@ -30,7 +30,7 @@ def top_block(spec: HardwareSpec) -> Block:
     """The top block of the design.
 
     Raises:
-        InputError: a port would be wider than can be written, or the name is a keyword.
+        InputError: a port would be wider than can be written, or the name is a keyword or a port.
     """
     check_name(spec.name)
     widths = {

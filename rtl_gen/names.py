@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pact_hw.errors import InputError
 
 # IEEE 1800-2017, table B.1; Verilog's own keywords are among them.
@@ -28,13 +30,17 @@ unique unique0 unsigned until until_with untyped use uwire var vectored virtual 
 wand weak weak0 weak1 while wildcard wire with within wor xnor xor
 """
 KEYWORDS = frozenset(_KEYWORDS.split())
+PORT = re.compile(r"clk|rst|(in|out|scale|weight)_[a-z_]+")
+"""What the ports of a top module are called: a module must not have the name of one of its own."""
 
 
 def check_name(name: str) -> None:
     """Refuse a design name that cannot be a module's.
 
     Raises:
-        InputError: it is a keyword of Verilog or SystemVerilog.
+        InputError: it is a keyword of Verilog or SystemVerilog, or like the name of a port.
     """
     if name in KEYWORDS:
         raise InputError(f"name must not be a keyword of Verilog or SystemVerilog: {name!r}")
+    if PORT.fullmatch(name):
+        raise InputError(f"name must not be like that of a port ({PORT.pattern}): {name!r}")

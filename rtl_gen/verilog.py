@@ -6,6 +6,7 @@ the named signals, and no initial values are written, which an ASIC flow could n
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from amaranth.back import rtlil, verilog
 from amaranth.hdl import ClockDomain
 
 from pact_hw import tools
+from pact_hw.errors import ToolError
 
 from .block import Block
 
@@ -97,13 +99,17 @@ def expand(text: str, blocks: Sequence[Block]) -> str:
 def _yosys(script: str) -> str:
     named_by_user = tools.system_yosys()
     if named_by_user is None:
+        # Amaranth would prefer one on PATH; ours is used unless the user asks for another.
+        os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
         yosys = verilog.find_yosys(lambda version: version >= tools.YOSYS_MINIMUM)
         return str(yosys.run(["-q", "-"], script, ignore_warnings=True))
-    done = subprocess.run(
-        [str(named_by_user.path), "-q", "-"], input=script, capture_output=True, text=True, timeout=600
-    )
+    command = [str(named_by_user.path), "-q", "-"]
+    try:
+        done = subprocess.run(command, input=script, capture_output=True, text=True, timeout=600)
+    except subprocess.TimeoutExpired:
+        raise ToolError(f"{named_by_user.path} did not end within 600 s") from None
     if done.returncode:
-        raise RuntimeError(f"{named_by_user.path}: {done.stderr.strip()}")
+        raise ToolError(f"{named_by_user.path}: {done.stderr.strip()}")
     return done.stdout
 
 

@@ -79,7 +79,7 @@ def build(design: Design, *, waves: bool = False, progress: Progress = SILENT) -
         objects = _compile(compiler, sources, waves=waves) + compiler.runtime(waves=waves)
         libs = cocotb_tools.config.libs_dir
         link = [
-            compiler.command, "-pthread", *map(str, objects), "-o", str(temporary / design.top),
+            *compiler.command, "-pthread", *map(str, objects), "-o", str(temporary / design.top),
             f"-Wl,-rpath,{libs}", f"-L{libs}", "-lcocotbvpi_verilator",
         ]  # fmt: skip
         call(link + [_MACOS_LINK] * (sys.platform == "darwin"))

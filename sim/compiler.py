@@ -16,17 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pact_hw.errors import InputError
 from pact_hw.spec import digest
-from pact_hw.tools import Tool
+from pact_hw.tools import Tool, cxx, require_build_programs
 
 from .errors import SimulationError
 
 BUILD_SECONDS = 1800
 _SHIM = Path(__file__).parent / "shim"
-_HOW_TO_INSTALL = (
-    "Debian and Ubuntu: apt install perl g++; Fedora: dnf install perl gcc-c++; macOS: xcode-select --install"
-)
 
 
 def cache_folder() -> Path:
@@ -83,7 +79,7 @@ def call(command: Sequence[str], cwd: Path | None = None, environment: dict[str,
 class Compiler:
     """The C++ compiler (``CXX``, or ``c++``) with what Verilator's code needs."""
 
-    command: str
+    command: tuple[str, ...]
     key: str
     """Digest of what every object depends on, apart from its source."""
     include: Path
@@ -97,7 +93,7 @@ class Compiler:
         # -w: warnings about generated code are nobody's to act on.
         flags = ["-std=c++17", "-w", "-pthread", optimise]
         flags += [f"-D{name}={value}" for name, value in defines.items()] + [f"-I{path}" for path in includes]
-        call([self.command, *flags, "-c", str(source), "-o", str(target)], source.parent)
+        call([*self.command, *flags, "-c", str(source), "-o", str(target)], source.parent)
 
     def runtime(self, *, waves: bool) -> list[Path]:
         """Objects of Verilator's run-time library, compiled on first use."""
@@ -119,15 +115,12 @@ def compiler_for(tool: Tool) -> Compiler:
     Raises:
         InputError: there is no compiler, or no perl, with how to install them.
     """
-    command = os.environ.get("CXX", "c++")
-    if shutil.which("perl") is None:
-        raise InputError(f"perl is missing, which Verilator needs: {_HOW_TO_INSTALL}")
-    if shutil.which(command) is None:
-        raise InputError(f"there is no C++ compiler {command!r}: {_HOW_TO_INSTALL}")
+    require_build_programs()
+    command = tuple(cxx())
     root = tool.environment.get("VERILATOR_ROOT") or call([str(tool.path), "--getenv", "VERILATOR_ROOT"])
     recipe = Path(__file__).read_text(encoding="utf-8")
     return Compiler(
         command=command,
-        key=digest([recipe, tool.version, root, call([command, "--version"])])[:32],
+        key=digest([recipe, tool.version, root, call([*command, "--version"])])[:32],
         include=Path(root.strip()) / "include",
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..files import write_json
 from .options import FILE, FOLDER, command, out, seed
 from .output import Output, facts
 from .tables import exactness_table, files_table, products_table, study_table, training_table
@@ -211,7 +212,8 @@ def simulate(folder: Path, vectors: int, waves: bool, out: Path | None, seed: in
 @command("synth", example="synth out/array --liberty cells.lib")
 @click.argument("folder", metavar="DIR", type=FOLDER)
 @click.option("--liberty", type=FILE, multiple=True, help="Cell library; repeat for several files of one.")
-def synth(folder: Path, liberty: tuple[Path, ...], as_json: bool) -> None:
+@click.option("--out", type=FOLDER, default=None, help="Folder for synthesis.json.  [default: DIR/synthesis]")
+def synth(folder: Path, liberty: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     """Synthesise a generated array (DIR) with Yosys: cells, area, delay."""
     from analysis.synthesis import synthesise
 
@@ -220,6 +222,7 @@ def synth(folder: Path, liberty: tuple[Path, ...], as_json: bool) -> None:
     output = Output(as_json=as_json)
     design = load_design(folder)
     result = synthesise(design, liberty, progress=output.progress)
+    write_json((out or folder / "synthesis") / "synthesis.json", result)
     shown = {name: value for name, value in result.items() if not isinstance(value, dict | list)}
     output.finish(result, facts(f"{design.top}, synthesised", shown))
 

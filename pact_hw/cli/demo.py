@@ -56,7 +56,8 @@ def demo(images: int, seed: int, out: Path, as_json: bool) -> None:
     mismatches = sum(report.mismatches for report in reports)
     compared = sum(report.values_compared for report in reports)
     passed = not exactness["level_mismatches"] and all(report.passed for report in reports)
-    files = sorted(str(path) for path in out.rglob("*") if _is_result(path))
+    folders = [network, out / "integer", *(out / report.design for report in reports), out / "study"]
+    files = sorted(str(path) for folder in folders for path in folder.rglob("*") if _is_result(path))
     result = {
         "passed": passed,
         "accuracy": metrics["accuracy"],

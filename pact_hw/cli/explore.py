@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import ToolError
 from ..files import read
 from .options import FILE, command, out
 from .output import Output, facts
@@ -109,15 +108,12 @@ def _measured(
     from analysis.synthesis import synthesise
     from rtl_gen.emit import write_design
     from sim.products import random_products
-    from sim.runner import SimulationError, simulate
+    from sim.runner import simulate
 
     design = write_design(spec, folder)
     synthesis = synthesise(design, liberty, progress=output.progress)
     products = random_products(spec, 8, 0)
-    try:
-        report = simulate(design, products, seed=0, folder=folder / "simulation", progress=output.progress)
-    except SimulationError as error:
-        raise ToolError(str(error)) from None
+    report = simulate(design, products, seed=0, folder=folder / "simulation", progress=output.progress)
     simulation = report.to_json()
     names = ("cycles", "predicted_cycles", "values_compared", "mismatches")
     return {

@@ -50,6 +50,8 @@ def _run(arguments: list[str]) -> int:
         return _refuse(error.format_message(), arguments, 2)
     except InputError as error:
         return _refuse(str(error), arguments, 2)
+    except OSError as error:  # an unusable --out, a full disk
+        return _refuse(f"{error.filename or 'file'}: {error.strerror or error}", arguments, 2)
     except ToolError as error:
         return _refuse(str(error), arguments, 3)
 

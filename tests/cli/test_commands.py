@@ -2,21 +2,26 @@
 
 import json
 import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from pact_hw.cli.main import _run
+from pact_hw.cli.main import _run, cli
+from pact_hw.design import load_design, save_manifest
 
 ARRAY = ["generate", "--act-bits", "2", "--weight-bits", "2", "--rows", "2", "--cols", "2", "--lanes", "2"]
 
 
 @pytest.fixture
-def run(capsys):
+def run(capfd):
     """Exit code, standard output and standard error of one call."""
 
     def call(*arguments):
         code = _run([str(a) for a in arguments])
-        captured = capsys.readouterr()
+        captured = capfd.readouterr()
         return code, captured.out, captured.err
 
     return call
@@ -33,9 +38,10 @@ def refusal(result):
     code, out, err = result
     assert code == 2
     assert out == ""
-    assert err.startswith("pact-hw: ")
-    assert err.count("\n") == 1
-    return err
+    *progress, line = err.splitlines(keepends=True)
+    assert line.startswith("pact-hw: ")
+    assert all(re.match(r"[\w ]+( \.\.\.|: [\d.]+ s)$", step) for step in progress)
+    return line
 
 
 def test_generate_tells_what_it_made(run, tmp_path):
@@ -57,6 +63,72 @@ def test_simulate_finds_the_array_exact(run, array):
     assert result["values_compared"] > 0
     assert result["cycles"] == result["predicted_cycles"] > 0
     assert "simulating" in err
+
+
+def test_simulate_names_the_first_mismatch(run, array):
+    design = load_design(array)
+    text = design.verilog.read_text()
+    assert "weight_q <= in_weight;" in text
+    design.verilog.write_text(text.replace("weight_q <= in_weight;", "weight_q <= ~in_weight;"))
+    save_manifest(design)
+
+    code, out, err = run("simulate", array, "--vectors", "1", "--json")
+    assert code == 1
+    assert json.loads(out)["mismatches"] > 0
+    assert re.search(r"pact-hw: product 'highest sums'.*expected -?\d+, got -?\d+", err)
+
+
+def test_synth_counts_cells_and_leaves_its_result(run, array):
+    code, out, _ = run("synth", array, "--json")
+    result = json.loads(out)
+    assert code == 0
+    assert result["area_ge"] > 0
+    assert result["cells"] > 0
+    assert result["macs_per_cycle"] == 8
+    assert json.loads((array / "synthesis" / "synthesis.json").read_text()) == result
+
+
+def test_a_name_that_is_a_port_s(run, tmp_path):
+    assert "like that of a port" in refusal(run(*ARRAY, "--name", "clk", "--out", tmp_path))
+
+
+def test_more_bits_than_a_port_can_have(run, tmp_path):
+    wide = ["--act-bits", "1", "--weight-bits", "1", "--rows", "64", "--cols", "1", "--lanes", "1024"]
+    assert "at most 65535 can be written" in refusal(run(*ARRAY, *wide, "--out", tmp_path))
+
+
+def test_an_output_folder_that_is_a_file(run, tmp_path):
+    (tmp_path / "file").touch()
+    assert "Not a directory" in refusal(run(*ARRAY, "--out", tmp_path / "file" / "x"))
+
+
+def test_a_compiler_that_fails_is_one_line(run, array, monkeypatch, tmp_path):
+    monkeypatch.setenv("CXX", "false")
+    monkeypatch.setenv("PACT_HW_CACHE", str(tmp_path / "cache"))
+    code, out, err = run("simulate", array)
+    assert code == 3
+    assert out == ""
+    assert err.splitlines()[-1].startswith("pact-hw: false")
+
+
+def test_importing_the_package_loads_neither_torch_nor_amaranth():
+    script = "import sys, pact_hw.cli; print([m for m in ('torch', 'amaranth') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.slow
+def test_demo_holds_what_it_promises(run, tmp_path):
+    code, out, _ = run("demo", "--images", "2", "--out", tmp_path, "--json")
+    result = json.loads(out)
+    assert code == 0
+    assert result["accuracy"] >= 0.97
+    assert result["float_accuracy"] >= 0.97
+    assert result["level_mismatches"] == result["rtl_mismatches"] == 0
+    assert result["levels_compared"] > 900_000
+    assert result["rtl_values_compared"] > 5_000
+    assert all(Path(name).is_file() for name in result["files"])
+    assert {Path(name).suffix for name in result["files"]} >= {".v", ".json", ".npz", ".csv", ".png", ".svg"}
 
 
 @pytest.mark.parametrize("bits", ["0", "33", "-1"])
@@ -136,10 +208,7 @@ def test_train_and_convert_and_a_truncated_checkpoint(run, tmp_path):
     assert "checkpoint.safetensors" in refusal(run("convert", tmp_path / "net", "--out", tmp_path / "again"))
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["train", "convert", "generate", "simulate", "synth", "study", "explore", "report", "demo"],
-)
+@pytest.mark.parametrize("command", cli.commands)
 def test_every_command_has_help_with_an_example(run, command):
     code, out, _ = run(command, "--help")
     assert code == 0

@@ -30,7 +30,7 @@ def test_written_files_have_ordinary_permissions(tmp_path):
     )
 
 
-@pytest.mark.parametrize("text", ["", "{", "\x00\x01", '{"a": '])
+@pytest.mark.parametrize("text", ["", "{", "\x00\x01", '{"a": ', '{"a": NaN}', "-Infinity"])
 def test_what_is_not_json_is_refused_in_one_line(tmp_path, text):
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(InputError, match=r"^.*x\.json: cannot be read: [^\n]+$"):

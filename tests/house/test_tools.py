@@ -48,10 +48,31 @@ def test_yosys_comes_from_the_package_index_by_default(monkeypatch):
     assert tools.system_yosys() is None
 
 
-def test_missing_build_programs_are_named_with_the_remedy(monkeypatch, tmp_path):
-    program(tmp_path, "make", "")
+def test_missing_perl_and_its_missing_modules_are_named_with_the_remedy(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
+    message = r"^missing: perl with its standard modules\. Debian: .* Fedora: .* macOS: .*$"
+    with pytest.raises(InputError, match=message):
+        tools.require_build_programs()
+    program(tmp_path, "perl", "").write_text("#!/bin/sh\nexit 2\n")
+    with pytest.raises(InputError, match=message):
+        tools.require_build_programs()
+
+
+def test_a_missing_compiler_is_named_with_the_remedy(monkeypatch, tmp_path):
+    program(tmp_path, "perl", "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(InputError, match=r"^missing: a C\+\+ compiler\. Debian: "):
+        tools.require_build_programs()
+    monkeypatch.setenv("CXX", "nothing -m64")
     with pytest.raises(
-        InputError, match=r"^missing: perl, a C\+\+ compiler\. Debian: .* Fedora: .* macOS: .*$"
+        InputError, match=r"^missing: a C\+\+ compiler \(CXX='nothing' is not there\)\. Debian: "
     ):
         tools.require_build_programs()
+
+
+def test_a_compiler_command_may_have_several_words(monkeypatch, tmp_path):
+    program(tmp_path, "ccache", "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CXX", "ccache g++")
+    assert tools.cxx() == ["ccache", "g++"]

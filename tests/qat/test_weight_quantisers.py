@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -64,6 +64,7 @@ def test_dorefa_is_its_equation(bits, dtype):
 @given(w=weights(torch.float64), seed=st.integers(0, 99))
 def test_dorefa_gradient_passes_only_the_rounding(w, seed):
     """That of ``t / max|t|``, by torch's own derivatives."""
+    assume(not w.any() or w.abs().max() > 1e-300)  # 1 / max|t| overflows
     upstream = torch.randn(w.shape, dtype=w.dtype, generator=torch.Generator().manual_seed(seed))
     plain, leaf = w.clone().requires_grad_(), w.clone().requires_grad_()
     t = torch.tanh(plain)

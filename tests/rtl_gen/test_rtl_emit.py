@@ -13,6 +13,7 @@ from pact_hw.design import load_design
 from pact_hw.errors import InputError
 from pact_hw.spec import ActFormat, Dataflow, HardwareSpec, RequantiserSpec, WeightEncoding, WeightFormat
 from rtl_gen.emit import write_design
+from rtl_gen.names import PORT
 
 ENCODINGS = [WeightEncoding.ODD, WeightEncoding.TWOS_COMPLEMENT]
 KINDS = {
@@ -181,16 +182,16 @@ def test_ready_does_not_depend_on_its_own_valid(tmp_path, encoding, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_large_array_is_small_text_in_a_short_time(tmp_path, kind):
-    write_design(spec_of(), tmp_path / "warm")
-    seconds = []
-    for attempt in range(2):
-        start = sum(os.times()[:4])
-        design = write_design(spec_of(4, 4, 64, 64, 16, **KINDS[kind]), tmp_path / str(attempt))
-        seconds.append(sum(os.times()[:4]) - start)
+def test_every_port_has_a_name_that_a_module_may_not_have(tmp_path, kind):
+    design = write_design(spec_of(**KINDS[kind]), tmp_path)
+    assert [port.name for port in design.ports if not PORT.fullmatch(port.name)] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_large_array_is_small_text(tmp_path, kind):
+    # How long it takes is measured by benchmarks/, not asserted here.
+    design = write_design(spec_of(4, 4, 64, 64, 16, **KINDS[kind]), tmp_path)
     assert design.verilog.stat().st_size < 200_000
-    # Processor seconds, so that a busy machine does not matter: 1 on ours.
-    assert min(seconds) < 3
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,5 +1,6 @@
 """What the tests of exploration share: spaces, their tables, and how they are run as a person would."""
 
+import signal
 import subprocess
 import sys
 
@@ -59,6 +60,8 @@ def start(*arguments):
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,  # so that a test can interrupt it as a terminal does
+        # A shell that runs the tests in the background has them ignore interrupts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 
