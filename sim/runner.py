@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import cocotb_tools.runner
+import find_libpython
 
 from pact_hw.design import Design
 from pact_hw.errors import InputError
@@ -65,6 +66,7 @@ def simulate(
         raise InputError(f"stalls must be a probability from 0 to 0.9, not {stalls!r}")
     for product in products:
         product.check(spec)
+    require_libpython()
     runs = plan(spec, products, seed=seed, stalls=stalls)
     program = build(design, progress=progress)
     report = _run(design, program, products, runs, folder=folder, trace=None, progress=progress)
@@ -76,6 +78,19 @@ def simulate(
     _run(design, traced, products, window, folder=folder / "waves", trace=trace, progress=progress)
     files = (str(trace), str(write_save_file(design, trace)))
     return SimulationReport(**{**vars(report), "files": files})
+
+
+def require_libpython() -> None:
+    """Check for Python's shared library, which the simulator loads.
+
+    Raises:
+        InputError: there is none, with how to install it.
+    """
+    if find_libpython.find_libpython() is None:
+        raise InputError(
+            "missing: Python's shared library. Debian: apt install libpython3-dev. Fedora: dnf install "
+            "python3-libs. pyenv: PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install VERSION."
+        )
 
 
 def _cycles(spec: HardwareSpec, product: MatrixProduct) -> int:

@@ -18,7 +18,7 @@ from pact_hw.spec import (
 from rtl_gen.emit import write_design
 from sim import build, compiler, runner
 from sim.products import random_products
-from sim.runner import SimulationError, simulate
+from sim.runner import SimulationError, require_libpython, simulate
 from sim.vectors import PLAIN, RESET, STALLS
 
 
@@ -226,3 +226,11 @@ def test_partial_sums_of_a_weight_stationary_array_are_compared_tile_by_tile(tmp
     assert report.passed
     for result in report.results:
         assert result.values_compared == -(-result.k // 4) * -(-result.n // 3) * 3 * result.m
+
+
+def test_a_missing_libpython_is_named_with_the_remedy(monkeypatch):
+    monkeypatch.setattr("find_libpython.find_libpython", lambda: None)
+    with pytest.raises(
+        InputError, match=r"^missing: Python's shared library\. Debian: apt install libpython3-dev\. "
+    ):
+        require_libpython()
