@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import logging
 import os
 from collections.abc import Mapping
@@ -93,9 +95,12 @@ def _executor(workers: int | None, scheduler: str | None) -> Executor:
     from analysis.explore.executors import Cluster, Here, Processes
 
     if scheduler is not None:
-        # A cluster that is lost is one line of ours, not many of dask's.
+        # A cluster that is lost is one line of ours, not many of dask's; it sets its levels when imported.
+        with contextlib.suppress(ImportError):
+            importlib.import_module("distributed")
         for name in ("distributed", "distributed.client", "tornado.application", "asyncio"):
             logging.getLogger(name).disabled = True
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         return Cluster(scheduler)
     workers = workers or os.cpu_count() or 1
     return Processes(workers) if workers > 1 else Here()
