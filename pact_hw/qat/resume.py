@@ -86,7 +86,7 @@ class Log:
 
     def __init__(self, folder: Path, epoch: int) -> None:
         self.path = folder / LOG
-        lines = read_log(folder)[0:] if self.path.exists() and epoch else []
+        lines = read_log(folder) if self.path.exists() and epoch else []
         kept = [line for line in lines if line["epoch"] <= epoch]
         write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
 

@@ -35,6 +35,11 @@ def test_one_figure_alone(run, tmp_path):
     assert len(json.loads(out)["files"]) == 4
 
 
+def test_the_paper_s_points_are_shown_with_their_figure_only(run, tmp_path):
+    assert "Fig. 6c" in run("--figure", "fig6c", "--out", tmp_path)[1]
+    assert "Fig. 6c" not in run("--figure", "footprint", "--out", tmp_path)[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
