@@ -1,0 +1,171 @@
+"""What a generated core is: an array, the buffers around it, and the widths that its layers may have.
+
+A core runs the operations of a program (``spec.program``) one after the other::
+
+    bus -> weight buffer ------------------------------+
+    bus -> activation buffer -> patch buffer (a bank a row) -> array -> requantisers -+
+                 ^       +----> residual operand, pooling windows ------------^       |
+                 +--------------------------------------------------------------------+
+
+The **activation buffer** holds whole tensors, pixel by pixel: a word is ``word_channels`` channels of
+one pixel, ``act_bits`` each. Levels of more bits lie in several *planes* of ``act_bits`` bits, lowest
+first; signed levels in offset binary (``golden.offset``). The loader copies what each row of the array
+will read (its *patch*: a block of pixels and what surrounds it, zeros beyond the image) into that row's
+bank; then all banks are read at one address. Levels and weights that are wider than the array's run in
+several passes, one for each pair of slices, and are summed up behind it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import InputError
+from .canonical import digest
+from .formats import (
+    MAX_BITS,
+    ActFormat,
+    WeightEncoding,
+    WeightFormat,
+    accumulator_range,
+    check_int,
+    signed_bits,
+)
+from .hardware import Dataflow, HardwareSpec, MacKind
+from .requantiser import RequantiserSpec
+
+RESULT_BITS = 32
+"""A logit as it is written to memory, two's complement."""
+ADDRESS_BITS = 32
+"""Byte addresses on the bus."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoreSpec:
+    """One generated core.
+
+    Args:
+        array: The array, output stationary, with the requantiser's widths.
+        widest_act_bits: Levels of layers may have up to so many bits.
+        widest_weight_bits: Weights of layers may have up to so many bits.
+        activation_words: Depth of the activation buffer, in words of ``word_channels`` levels.
+        patch_words: Depth of one row's patch, in the same words; there are two patches a row.
+        weight_words: Depth of the weight buffer, in beats of ``cols x lanes`` codes.
+        constant_words: Depth of the requantiser's constants, in words of ``cols`` channels.
+        program_words: Depth of the program memory, in 32-bit words.
+        bus_bits: Width of the data bus.
+    """
+
+    array: HardwareSpec
+    widest_act_bits: int = 8
+    widest_weight_bits: int = 8
+    activation_words: int = 8192
+    patch_words: int = 1024
+    weight_words: int = 1024
+    constant_words: int = 128
+    program_words: int = 4096
+    bus_bits: int = 64
+
+    def __post_init__(self) -> None:
+        array = self.array
+        if array.dataflow is not Dataflow.OUTPUT_STATIONARY or array.mac_kind is not MacKind.FIXED:
+            raise InputError(
+                "a core's array is output-stationary and fixed, not "
+                f"{array.dataflow.value} and {array.mac_kind.value}"
+            )
+        if array.requantiser is None:
+            raise InputError("a core's array needs a requantiser")
+        wide, narrow = max(array.lanes, array.cols), min(array.lanes, array.cols)
+        if wide % narrow:
+            raise InputError(
+                "of a core's lanes and cols one must be a multiple of the other, "
+                f"not {array.lanes} and {array.cols}"
+            )
+        check_int("widest_act_bits", self.widest_act_bits, array.act.bits, MAX_BITS)
+        check_int("widest_weight_bits", self.widest_weight_bits, array.weight.bits, MAX_BITS)
+        for name in ("activation_words", "patch_words", "weight_words", "constant_words", "program_words"):
+            check_int(name, getattr(self, name), 16, 1 << 24)
+        if self.bus_bits not in (32, 64, 128, 256, 512):
+            raise InputError(f"bus_bits must be 32, 64, 128, 256 or 512, not {self.bus_bits!r}")
+
+    @property
+    def name(self) -> str:
+        """The top module's name."""
+        return self.array.name
+
+    @property
+    def requantiser(self) -> RequantiserSpec:
+        """Widths of the requantiser's operands."""
+        assert self.array.requantiser is not None
+        return self.array.requantiser
+
+    @property
+    def word_channels(self) -> int:
+        """Channels of one pixel in a word of the activation buffer."""
+        return max(self.array.lanes, self.array.cols)
+
+    @property
+    def lane_groups(self) -> int:
+        """Parts of a word, of ``lanes`` channels, that the array reads one at a time."""
+        return self.word_channels // self.array.lanes
+
+    @property
+    def col_groups(self) -> int:
+        """Parts of a word, of ``cols`` channels, that are written one at a time."""
+        return self.word_channels // self.array.cols
+
+    @property
+    def word_bits(self) -> int:
+        """Width of the activation buffer."""
+        return self.word_channels * self.array.act.bits
+
+    @property
+    def weight_word_bits(self) -> int:
+        """Width of the weight buffer: code (col, lane) is element ``col * lanes + lane``."""
+        return self.array.cols * self.array.lanes * self.array.weight.bits
+
+    @property
+    def channel_constant_bits(self) -> int:
+        """Width of one channel's constants: mult, add, shift, residual_mult, from the lowest bit."""
+        requantiser = self.requantiser
+        return 2 * requantiser.mult_bits + requantiser.add_bits + requantiser.shift_bits
+
+    @property
+    def constant_word_bits(self) -> int:
+        """Width of the constants' memory: ``cols`` channels, column 0 lowest."""
+        return self.array.cols * self.channel_constant_bits
+
+    @property
+    def act_planes(self) -> int:
+        """Planes of the widest levels."""
+        return -(-self.widest_act_bits // self.array.act.bits)
+
+    @property
+    def sum_bits(self) -> int:
+        """Width of an exact sum over the widest formats, behind the array; two's complement."""
+        act = ActFormat(bits=self.widest_act_bits)
+        weight = WeightFormat(bits=self.widest_weight_bits, encoding=self.array.weight.encoding)
+        # Two's-complement slices may overshoot by a carry while they are summed up.
+        carry = self.array.weight.encoding is WeightEncoding.TWOS_COMPLEMENT
+        return signed_bits(*accumulator_range(act, weight, self.array.max_reduction)) + carry
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON members; ``from_json`` gives the same spec back."""
+        own = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "array"}
+        return {"array": self.array.to_json(), **own}
+
+    @classmethod
+    def from_json(cls, members: Any) -> CoreSpec:
+        """The spec that ``to_json`` wrote; raises InputError if it cannot be one."""
+        try:
+            own = {name: members[name] for name in cls.__dataclass_fields__ if name != "array"}
+            return cls(array=HardwareSpec.from_json(members["array"]), **own)
+        except InputError:
+            raise
+        except (KeyError, TypeError) as error:
+            raise InputError(f"core description: {type(error).__name__}: {error}") from None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON: the same core has the same digest."""
+        return digest(self.to_json())

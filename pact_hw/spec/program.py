@@ -1,0 +1,211 @@
+"""What a core executes: operations and transfers, and how they lie in memory.
+
+A **program** is a list of operations, each ``WORDS`` 32-bit words, one field a word, in the order of
+``FIELDS``; the last one is an ``Opcode.END``. A **transfer list** says what the bus brings, in order:
+records of ``TRANSFER_FIELDS``. Both run on their own; they meet in two counters: an operation
+waits for ``after_transfers`` transfers to be complete, a transfer for ``after_operations`` operations.
+Weights need no counter: the weight buffer is a ring that fills as far as there is room.
+
+Word addresses are those of the named buffer. ``line``, ``pixel``... are strides in such words. A
+*pixel* of a tensor is ``planes * groups`` words: plane by plane, in each ``groups`` of ``word_channels``
+channels. Where a field counts in *lane groups* or *column groups*, these are parts of a word
+(``CoreSpec.lane_groups``, ``col_groups``), so that an address is ``word * parts + part``.
+
+Matrix operation (``MATRIX``), loops from the outermost::
+
+    for ty < tiles_y, tx < tiles_x:                   # the loader fills one patch per row of the array:
+        for row = gy * grid_x + gx < rows:            #   output block (gy, gx) of the tile
+            for py < patch_y, px < patch_x, word < pixel_words:
+                word of the source, or 0 beyond the image      # one word a cycle
+        for n < n_tiles:                              # cols output channels at a time
+            for y < block_y, x < block_x:             # a pixel of every row's block at a time
+                for a < act_slices, w < weight_slices:         # one pass
+                    for ky < kernel_y, kx < kernel_x, c < channel_beats: one beat
+                    # then every row's cols sums leave, row 0 first, one row each drain_step cycles;
+                    # a pass takes max(beats, rows * drain_step) = period cycles
+                # behind the last pass: requantised, and written where the pixel lies in the image
+
+Row (gy, gx) computes output pixel ``oy = (ty * grid_y + gy) * block_y + y``, ``ox`` likewise; what lies
+beyond ``out_height x out_width`` is not written. Its patch's line py is input line
+``origin_y + (ty * grid_y + gy) * block_y * stride + py * load_step``.
+
+Window operation (``SUM``, ``MAX``)::
+
+    for oy < out_height, ox < out_width, n < n_tiles:
+        for ky < kernel_y, kx < kernel_x, plane < source_planes: one read, skipped beyond the image
+        # period cycles; then requantised (SUM) or as it is (MAX), and written
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ..errors import InputError
+
+WORD_BITS = 32
+
+
+class Opcode(enum.IntEnum):
+    """What an operation does."""
+
+    END = 0
+    MATRIX = 1
+    SUM = 2
+    MAX = 3
+
+
+class Destination(enum.IntEnum):
+    """Where a transfer goes, and what its source address is relative to."""
+
+    PROGRAM = 0
+    """32-bit words; model address."""
+    WEIGHTS = 1
+    """Weight words, into the ring; model address."""
+    CONSTANTS = 2
+    """Constant words; model address."""
+    ACTIVATIONS = 3
+    """Activation words; input address."""
+
+
+class Field(NamedTuple):
+    """A number in a record: two's complement if ``signed``."""
+
+    name: str
+    bits: int
+    signed: bool = False
+
+
+FIELDS = (
+    Field("opcode", 2),
+    Field("after_transfers", 16),
+    # what is read
+    Field("source", 24),  # word of pixel (0, 0)
+    Field("source_height", 16),
+    Field("source_width", 16),
+    Field("source_planes", 4),
+    Field("pixel_words", 16),  # words that the loader copies a pixel
+    Field("origin_y", 16, signed=True),  # input line of patch line 0 (or window line 0) of the first block
+    Field("origin_x", 16, signed=True),
+    Field("origin", 24, signed=True),  # origin_y * source line + origin_x * source pixel, in words
+    # the loader's steps, each as input lines or pixels, and as source words
+    Field("load_step", 4),  # input lines (pixels) from one patch line (pixel) to the next
+    Field("load_x_words", 24),
+    Field("load_y_words", 24),
+    Field("row_x", 16),  # from one block of the grid to the next: block_x * stride
+    Field("row_y", 16),
+    Field("row_x_words", 24),
+    Field("row_y_words", 24),
+    Field("tile_x", 16),  # from one tile to the next: grid_x * block_x * stride
+    Field("tile_y", 16),
+    Field("tile_x_words", 24),
+    Field("tile_y_words", 24),
+    # loops
+    Field("tiles_y", 12),
+    Field("tiles_x", 12),
+    Field("grid_x", 8),  # grid_y = rows / grid_x
+    Field("patch_y", 12),
+    Field("patch_x", 12),
+    Field("n_tiles", 16),
+    Field("block_y", 12),
+    Field("block_x", 12),
+    Field("act_slices", 4),
+    Field("weight_slices", 4),
+    Field("kernel_y", 12),
+    Field("kernel_x", 12),
+    Field("channel_beats", 16),
+    Field("beats", 20),  # kernel_y * kernel_x * channel_beats
+    Field("period", 20),
+    # the patch's strides, in lane groups
+    Field("act_kernel_x", 20),
+    Field("act_kernel_y", 20),
+    Field("act_slice", 20),
+    Field("act_x", 20),
+    Field("act_y", 20),
+    # weights
+    Field("weights_stay", 1),  # the whole operation's weights stay in the ring until its end
+    # windows: strides in words
+    Field("window_x_words", 24),
+    Field("window_y_words", 24),
+    Field("stride", 8),  # from one output pixel's window to the next, in input pixels
+    # what is written: column groups
+    Field("out_height", 16),
+    Field("out_width", 16),
+    Field("tile_out_y", 16),  # output lines from one tile to the next: grid_y * block_y
+    Field("tile_out_x", 16),
+    Field("out_planes", 4),
+    Field("drain_step", 4),
+    Field("out", 28),
+    Field("out_plane", 24),
+    Field("out_x", 24),
+    Field("out_y", 28),
+    Field("out_row_x", 24),  # block_x * out_x
+    Field("out_row_y", 28),
+    Field("out_tile_x", 24),  # tile_out_x * out_x
+    Field("out_tile_y", 28),
+    # the residual operand: column groups; n from residual_first on, for residual_count
+    Field("residual_planes", 4),  # 0: none
+    Field("residual", 28),
+    Field("residual_plane", 24),
+    Field("residual_x", 24),
+    Field("residual_y", 28),
+    Field("residual_row_x", 24),
+    Field("residual_row_y", 28),
+    Field("residual_tile_x", 24),
+    Field("residual_tile_y", 28),
+    Field("residual_first", 16),
+    Field("residual_count", 16),
+    # requantiser
+    Field("constants", 24),  # address of n = 0
+    Field("limit", 16),
+    Field("raw", 1),  # sums go to the results, as they are; not written to the buffer
+)
+"""The members of an operation: strides are spelled out, so that the hardware adds and never multiplies."""
+
+WORDS = 80
+"""32-bit words of an operation; those behind the fields are 0."""
+
+TRANSFER_FIELDS = (
+    Field("destination", 2),
+    Field("after_operations", 16),
+    Field("address", 24),  # first word of the destination; weights: not used
+    Field("words", 24),
+    Field("source", 32),  # bytes from the base address, a multiple of the bus
+)
+"""The members of a transfer record, one a 32-bit word; records are 8 words (32 bytes) apart. Each word
+of the destination takes a whole number of bus beats in memory, lowest bits first."""
+
+TRANSFER_WORDS = 8
+
+assert len(FIELDS) <= WORDS
+
+
+def encode(fields: tuple[Field, ...], values: Mapping[str, int], words: int) -> list[int]:
+    """``values`` of ``fields`` (those not named are 0) as ``words`` 32-bit words, one field a word.
+
+    Raises:
+        InputError: a value does not fit its field, or there is no such field.
+    """
+    if unknown := values.keys() - {field.name for field in fields}:
+        raise InputError(f"a program has no field {min(unknown)!r}")
+    encoded = []
+    for field in fields:
+        value = values.get(field.name, 0)
+        low = -(1 << (field.bits - 1)) if field.signed else 0
+        high = (1 << (field.bits - field.signed)) - 1
+        if not low <= value <= high:
+            raise InputError(f"{field.name} in a program must be from {low} to {high}, not {value}")
+        encoded.append(value & ((1 << field.bits) - 1))
+    return encoded + [0] * (words - len(encoded))
+
+
+def decode(fields: tuple[Field, ...], words: list[int]) -> dict[str, int]:
+    """The inverse of ``encode``."""
+    values = {}
+    for field, word in zip(fields, words, strict=False):
+        value = word & ((1 << field.bits) - 1)
+        if field.signed and value >> (field.bits - 1):
+            value -= 1 << field.bits
+        values[field.name] = value
+    return values
