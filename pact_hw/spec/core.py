@@ -141,6 +141,22 @@ class CoreSpec:
         return -(-self.widest_act_bits // self.array.act.bits)
 
     @property
+    def weight_slices(self) -> int:
+        """Slices of the widest weights: an operation has no more.
+
+        Slices are signed, so that two's complement ones of b bits reach 2**(b - 1) - 1 each at most.
+        """
+        bits, slices = self.array.weight.bits, 1
+        if self.array.weight.encoding is WeightEncoding.ODD:
+            return -(-self.widest_weight_bits // bits)
+        if bits == 1:  # -1 and 0 only: nothing to compose positive weights of
+            return 1
+        highest = WeightFormat(bits=self.widest_weight_bits, encoding=self.array.weight.encoding).max
+        while self.array.weight.max * ((1 << bits * slices) - 1) // ((1 << bits) - 1) < highest:
+            slices += 1
+        return slices
+
+    @property
     def sum_bits(self) -> int:
         """Width of an exact sum over the widest formats, behind the array; two's complement."""
         act = ActFormat(bits=self.widest_act_bits)

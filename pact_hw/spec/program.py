@@ -26,14 +26,38 @@ Matrix operation (``MATRIX``), loops from the outermost::
                 # behind the last pass: requantised, and written where the pixel lies in the image
 
 Row (gy, gx) computes output pixel ``oy = (ty * grid_y + gy) * block_y + y``, ``ox`` likewise; what lies
-beyond ``out_height x out_width`` is not written. Its patch's line py is input line
-``origin_y + (ty * grid_y + gy) * block_y * stride + py * load_step``.
+beyond ``out_height x out_width`` is not written. Addresses are sums of strides, for ``ox`` as for ``oy``::
+
+    input line  origin_y + ty * tile_y + gy * row_y + py * load_step
+    its word    source + origin + ty * tile_y_words + gy * row_y_words + py * load_y_words
+                       + tx * tile_x_words + gx * row_x_words + px * load_x_words + word
+    patch       a * act_slice + y * act_y + x * act_x + ky * act_kernel_y + kx * act_kernel_x + c
+    result      out + ty * out_tile_y + gy * out_row_y + y * out_y
+                    + tx * out_tile_x + gx * out_row_x + x * out_x + n + plane * out_plane
+    residual    like the result, with n - residual_first instead of n
+
+Pass (a, w) counts ``2 ** (a * act_bits + w * weight_bits)`` times. In the weight buffer an n-tile's beats lie
+in the order w, ky, kx, c; every pixel and every a reads them again.
 
 Window operation (``SUM``, ``MAX``)::
 
     for oy < out_height, ox < out_width, n < n_tiles:
         for ky < kernel_y, kx < kernel_x, plane < source_planes: one read, skipped beyond the image
         # period cycles; then requantised (SUM) or as it is (MAX), and written
+
+    input line  origin_y + oy * row_y + ky
+    its word    source + origin + oy * row_y_words + ky * load_y_words + ox * row_x_words + kx * load_x_words
+                       + plane * source_plane + n // col_groups             # column group n % col_groups
+    result      out + oy * out_y + ox * out_x + n + plane * out_plane
+    residual    like the result, with n - residual_first instead of n
+
+A sum's plane counts ``2 ** (plane * act_bits)`` times; a maximum compares whole levels.
+
+``raw`` results of either leave in the order in which they are computed, ``cols`` sums of 32 bits a pixel:
+each such row takes a whole number of bus beats in memory, tail zero, and rows lie back to back. They are the
+sums over codes: what offset binary adds is taken back by the host.
+
+The first transfer brings the program; the first operation is fetched when it is complete.
 """
 
 from __future__ import annotations
@@ -93,7 +117,7 @@ FIELDS = (
     Field("load_step", 4),  # input lines (pixels) from one patch line (pixel) to the next
     Field("load_x_words", 24),
     Field("load_y_words", 24),
-    Field("row_x", 16),  # from one block of the grid to the next: block_x * stride
+    Field("row_x", 16),  # from one block of the grid (window) to the next: block_x * stride
     Field("row_y", 16),
     Field("row_x_words", 24),
     Field("row_y_words", 24),
@@ -125,10 +149,8 @@ FIELDS = (
     Field("act_y", 20),
     # weights
     Field("weights_stay", 1),  # the whole operation's weights stay in the ring until its end
-    # windows: strides in words
-    Field("window_x_words", 24),
-    Field("window_y_words", 24),
-    Field("stride", 8),  # from one output pixel's window to the next, in input pixels
+    # windows: from one plane to the next, in words
+    Field("source_plane", 24),
     # what is written: column groups
     Field("out_height", 16),
     Field("out_width", 16),
