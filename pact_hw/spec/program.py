@@ -21,8 +21,8 @@ Matrix operation (``MATRIX``), loops from the outermost::
             for y < block_y, x < block_x:             # a pixel of every row's block at a time
                 for a < act_slices, w < weight_slices:         # one pass
                     for ky < kernel_y, kx < kernel_x, c < channel_beats: one beat
-                    # then every row's cols sums leave, row 0 first, one row each drain_step cycles;
-                    # a pass takes max(beats, rows * drain_step) = period cycles
+                    # then every row's cols sums leave, row 0 first, one row each drain_step cycles,
+                    # while the next pass runs, whose last beat waits for the end of this
                 # behind the last pass: requantised, and written where the pixel lies in the image
 
 Row (gy, gx) computes output pixel ``oy = (ty * grid_y + gy) * block_y + y``, ``ox`` likewise; what lies
@@ -31,27 +31,25 @@ beyond ``out_height x out_width`` is not written. Addresses are sums of strides,
     input line  origin_y + ty * tile_y + gy * row_y + py * load_step
     its word    source + origin + ty * tile_y_words + gy * row_y_words + py * load_y_words
                        + tx * tile_x_words + gx * row_x_words + px * load_x_words + word
-    patch       a * act_slice + y * act_y + x * act_x + ky * act_kernel_y + kx * act_kernel_x + c
+    patch       n * act_n + y * act_y + x * act_x + a * act_slice + ky * act_kernel_y + kx * act_kernel_x + c
     result      out + ty * out_tile_y + gy * out_row_y + y * out_y
                     + tx * out_tile_x + gx * out_row_x + x * out_x + n + plane * out_plane
-    residual    like the result, with n - residual_first instead of n
+    residual    like the result, with residual_... instead of out_...; where n counts from residual_first on
+                residual_count, else there is none
 
 Pass (a, w) counts ``2 ** (a * act_bits + w * weight_bits)`` times. In the weight buffer an n-tile's beats lie
 in the order w, ky, kx, c; every pixel and every a reads them again.
 
-Window operation (``SUM``, ``MAX``)::
+Window operation (``SUM``, ``MAX``): the same results, but what is summed up is the residual operand::
 
-    for oy < out_height, ox < out_width, n < n_tiles:
-        for ky < kernel_y, kx < kernel_x, plane < source_planes: one read, skipped beyond the image
-        # period cycles; then requantised (SUM) or as it is (MAX), and written
+    for ty < tiles_y, tx < tiles_x, n < n_tiles:      # an output pixel each; blocks are one pixel
+        for gy < grid_y, gx < grid_x:                 # its window: kernel_y x kernel_x pixels
+            the residual operand (gy, gx), 0 beyond the image      # drain_step cycles
+        # behind the last: requantised, and written to out + ty * out_tile_y + tx * out_tile_x + n
 
-    input line  origin_y + oy * row_y + ky
-    its word    source + origin + oy * row_y_words + ky * load_y_words + ox * row_x_words + kx * load_x_words
-                       + plane * source_plane + n // col_groups             # column group n % col_groups
-    result      out + oy * out_y + ox * out_x + n + plane * out_plane
-    residual    like the result, with n - residual_first instead of n
+    input line  origin_y + ty * tile_out_y + gy, which must be less than out_height
 
-A sum's plane counts ``2 ** (plane * act_bits)`` times; a maximum compares whole levels.
+A maximum is of whole levels and is requantised as well: by 1.
 
 ``raw`` results of either leave in the order in which they are computed, ``cols`` sums of 32 bits a pixel:
 each such row takes a whole number of bus beats in memory, tail zero, and rows lie back to back. They are the
@@ -108,16 +106,15 @@ FIELDS = (
     Field("source", 24),  # word of pixel (0, 0)
     Field("source_height", 16),
     Field("source_width", 16),
-    Field("source_planes", 4),
     Field("pixel_words", 16),  # words that the loader copies a pixel
-    Field("origin_y", 16, signed=True),  # input line of patch line 0 (or window line 0) of the first block
+    Field("origin_y", 16, signed=True),  # input line of the first block's patch (or window) line 0
     Field("origin_x", 16, signed=True),
     Field("origin", 24, signed=True),  # origin_y * source line + origin_x * source pixel, in words
     # the loader's steps, each as input lines or pixels, and as source words
     Field("load_step", 4),  # input lines (pixels) from one patch line (pixel) to the next
     Field("load_x_words", 24),
     Field("load_y_words", 24),
-    Field("row_x", 16),  # from one block of the grid (window) to the next: block_x * stride
+    Field("row_x", 16),  # from one block of the grid to the next: block_x * stride
     Field("row_y", 16),
     Field("row_x_words", 24),
     Field("row_y_words", 24),
@@ -128,7 +125,8 @@ FIELDS = (
     # loops
     Field("tiles_y", 12),
     Field("tiles_x", 12),
-    Field("grid_x", 8),  # grid_y = rows / grid_x
+    Field("grid_y", 8),  # grid_y * grid_x = rows
+    Field("grid_x", 8),
     Field("patch_y", 12),
     Field("patch_x", 12),
     Field("n_tiles", 16),
@@ -139,18 +137,15 @@ FIELDS = (
     Field("kernel_y", 12),
     Field("kernel_x", 12),
     Field("channel_beats", 16),
-    Field("beats", 20),  # kernel_y * kernel_x * channel_beats
-    Field("period", 20),
     # the patch's strides, in lane groups
     Field("act_kernel_x", 20),
     Field("act_kernel_y", 20),
     Field("act_slice", 20),
     Field("act_x", 20),
     Field("act_y", 20),
+    Field("act_n", 20),
     # weights
     Field("weights_stay", 1),  # the whole operation's weights stay in the ring until its end
-    # windows: from one plane to the next, in words
-    Field("source_plane", 24),
     # what is written: column groups
     Field("out_height", 16),
     Field("out_width", 16),
@@ -168,7 +163,7 @@ FIELDS = (
     Field("out_tile_y", 28),
     # the residual operand: column groups; n from residual_first on, for residual_count
     Field("residual_planes", 4),  # 0: none
-    Field("residual", 28),
+    Field("residual", 28, signed=True),  # of n = 0, which may lie before the operand
     Field("residual_plane", 24),
     Field("residual_x", 24),
     Field("residual_y", 28),

@@ -1,0 +1,83 @@
+"""Cycles of a core's operations: an exact function of their fields, as long as memory is fast enough.
+
+An operation takes ``FETCH_CYCLES``, then what its kind takes. The cycles in which a core waits for the
+memory (its counter ``stalls``) come on top: while it waits, everything waits.
+
+Matrix operation: the loader fills the patches of tile t + 1 while tile t is computed. A pass issues its
+beats one a cycle; its last beat waits until the sums of the pass before have left (``rows * drain_step``
+cycles from that pass's last beat on).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .core import CoreSpec
+from .program import FIELDS, Opcode
+
+FETCH_CYCLES = len(FIELDS) + 3
+"""From one operation's end to the next one's start: address, a word a cycle, the last word's register,
+and the start itself."""
+LOAD_LATENCY = 2
+"""From the loader's last read of a tile to the first beat that reads the patch."""
+DRAIN_LATENCY = 3
+"""From a pass's last beat to the first row's turn: operands, sums and shadow registers."""
+REQUANTISE_LATENCY = 4
+"""From the operand's arrival to the first written plane: sum, product, total, level."""
+RAW_LATENCY = 1
+"""From a row's turn to the sums' offer."""
+END_CYCLES = 1
+"""What is left of the program when the last operation has ended: nothing but the ``END``."""
+
+
+def operand_cycles(fields: Mapping[str, int]) -> int:
+    """Cycles from a row's turn to the arrival of its residual operand."""
+    return max(1, fields.get("residual_planes", 0))
+
+
+def tail_cycles(fields: Mapping[str, int]) -> int:
+    """Cycles from the last row's turn to the operation's end."""
+    if fields.get("raw", 0):
+        return operand_cycles(fields) + RAW_LATENCY
+    return operand_cycles(fields) + REQUANTISE_LATENCY + fields["out_planes"] - 1
+
+
+def matrix_cycles(core: CoreSpec, fields: Mapping[str, int]) -> int:
+    """Cycles of a matrix operation from its start to its end."""
+    f = fields
+    load = f["grid_y"] * f["grid_x"] * f["patch_y"] * f["patch_x"] * f["pixel_words"]
+    beats = f["kernel_y"] * f["kernel_x"] * f["channel_beats"]
+    drain = core.array.rows * f["drain_step"]
+    passes = f["n_tiles"] * f["block_y"] * f["block_x"] * f["act_slices"] * f["weight_slices"]
+    tiles = f["tiles_y"] * f["tiles_x"]
+    # Cycles since the start in which the last word was read, and the last beat issued, of each tile.
+    loaded, ends = 0, [-drain, -drain]
+    step = 0
+    for tile in range(tiles):
+        loaded = max(loaded, ends[-2] if tile > 1 else 0) + load
+        first = max(loaded + LOAD_LATENCY, ends[-1] + 1)
+        end = max(first + beats - 1, ends[-1] + drain) + (passes - 1) * max(beats, drain)
+        if end - ends[-1] == step and tile > 3:  # steady: every further tile takes as long
+            end += (tiles - 1 - tile) * step
+            ends.append(end)
+            break
+        step = end - ends[-1]
+        ends.append(end)
+    last_row = ends[-1] + DRAIN_LATENCY + (core.array.rows - 1) * f["drain_step"]
+    return last_row + tail_cycles(f)
+
+
+def window_cycles(fields: Mapping[str, int]) -> int:
+    """Cycles of a window operation from its start to its end."""
+    f = fields
+    pixels = f["tiles_y"] * f["tiles_x"] * f["n_tiles"] * f["grid_y"] * f["grid_x"]
+    return DRAIN_LATENCY + (pixels - 1) * f["drain_step"] + tail_cycles(f)
+
+
+def operation_cycles(core: CoreSpec, fields: Mapping[str, int]) -> int:
+    """Cycles of an operation, its fetching included."""
+    if fields["opcode"] == Opcode.END:
+        return END_CYCLES
+    if fields["opcode"] == Opcode.MATRIX:
+        return FETCH_CYCLES + matrix_cycles(core, fields)
+    return FETCH_CYCLES + window_cycles(fields)
