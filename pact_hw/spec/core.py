@@ -75,13 +75,15 @@ class CoreSpec:
             )
         if array.requantiser is None:
             raise InputError("a core's array needs a requantiser")
+        check_int("rows of a core", array.rows, 2, 1024)
         wide, narrow = max(array.lanes, array.cols), min(array.lanes, array.cols)
-        if wide % narrow:
+        if wide % narrow or (wide // narrow).bit_count() != 1:
             raise InputError(
-                "of a core's lanes and cols one must be a multiple of the other, "
+                "of a core's lanes and cols one must be the other times a power of two, "
                 f"not {array.lanes} and {array.cols}"
             )
-        check_int("widest_act_bits", self.widest_act_bits, array.act.bits, MAX_BITS)
+        levels = min(array.requantiser.level_bits, array.requantiser.residual_bits)
+        check_int("widest_act_bits", self.widest_act_bits, array.act.bits, levels)
         check_int("widest_weight_bits", self.widest_weight_bits, array.weight.bits, MAX_BITS)
         for name in ("activation_words", "patch_words", "weight_words", "constant_words", "program_words"):
             check_int(name, getattr(self, name), 16, 1 << 24)

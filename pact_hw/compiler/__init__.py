@@ -1,0 +1,15 @@
+"""From an integer network to what a core runs: operations, transfers, a memory image."""
+
+from .compile import compile_network
+from .compiled import Compiled, LayerReport, load_compiled, save_compiled
+from .placement import Image, Placement
+
+__all__ = [
+    "Compiled",
+    "Image",
+    "LayerReport",
+    "Placement",
+    "compile_network",
+    "load_compiled",
+    "save_compiled",
+]

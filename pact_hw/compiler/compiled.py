@@ -1,0 +1,177 @@
+"""A compiled network: what the core is given, and what the bench and the host must know."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+from ..files import atomic_path, read, read_json, write_json
+from ..golden.matmul import Int64
+from ..spec import seal, unseal
+from ..spec.core import RESULT_BITS, CoreSpec
+from .placement import Image, Placement, image_from_json, placement_from_json
+from .weights import from_bytes, to_bits, to_bytes
+
+DOCUMENT = "compiled.json"
+MODEL = "model.bin"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerReport:
+    """One layer as it was compiled."""
+
+    name: str
+    operations: tuple[int, ...]
+    macs: int
+    cycles: int
+    """Predicted, stalls aside."""
+    utilisation: float
+    """Useful MACs over what the array could have done; a MAC of several slices counts once a slice pair."""
+    bytes_in: int
+    """Weights and constants that the bus brings, and for the first layer the image."""
+    words: int
+    """Activation words in use while it runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logits:
+    """What the host makes of the raw sums: ``(sum + offset) * 2**shift + add``."""
+
+    slots: tuple[int, ...]
+    shape: tuple[int, int, int]
+    rows: tuple[tuple[int, int, int], ...]
+    """Of each result row: n-tile, line, pixel."""
+    offset: tuple[int, ...]
+    shift: int
+    add: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compiled:
+    """A network compiled for a core.
+
+    ``model`` is the memory image, its ``transfers`` records first; all addresses in it are relative to
+    where it is put, but for the image's, which is relative to the input's.
+    """
+
+    network_digest: str
+    core: CoreSpec
+    operations: tuple[dict[str, int], ...]
+    transfers: tuple[dict[str, int], ...]
+    model: bytes
+    placements: dict[str, Placement]
+    """Of the input, and of every layer but the last."""
+    image: Image
+    logits: Logits
+    layers: tuple[LayerReport, ...]
+
+    @property
+    def cycles(self) -> int:
+        """Predicted cycles of all operations, stalls aside."""
+        return sum(layer.cycles for layer in self.layers)
+
+    @property
+    def result_bytes(self) -> int:
+        """Bytes that the core writes."""
+        return len(self.logits.rows) * self._row_bytes
+
+    @property
+    def _row_bytes(self) -> int:
+        bus = self.core.bus_bits
+        return -(-self.core.array.cols * RESULT_BITS // bus) * bus // 8
+
+    @property
+    def _word_bytes(self) -> int:
+        bus = self.core.bus_bits
+        return -(-self.core.word_bits // bus) * bus // 8
+
+    def input_bytes(self, levels: npt.NDArray[np.integer]) -> bytes:
+        """What lies at the input address for one image of input levels (C, Y, X)."""
+        bits = to_bits(self.image.words(levels), self.core.array.act.bits)
+        return to_bytes([bits], self._word_bytes)
+
+    def decode(self, results: bytes) -> Int64:
+        """The logits (N, OY, OX) in what the core wrote."""
+        logits, cols = self.logits, self.core.array.cols
+        rows = from_bytes(results[: self.result_bytes], self._row_bytes, RESULT_BITS, cols)
+        rows = np.where(rows >> (RESULT_BITS - 1), rows - (1 << RESULT_BITS), rows)
+        n_tiles = 1 + max(row[0] for row in logits.rows)
+        sums = np.zeros((n_tiles, cols, *logits.shape[1:]), dtype=np.int64)
+        for row, (n, y, x) in zip(rows, logits.rows, strict=True):
+            sums[n, :, y, x] = row
+        found = sums.reshape(-1, *logits.shape[1:])[list(logits.slots)]
+        offset, add = (np.array(values).reshape(-1, 1, 1) for values in (logits.offset, logits.add))
+        decoded: Int64 = ((found + offset) << logits.shift) + add
+        return decoded
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the model's bytes, as plain JSON members."""
+        return {
+            "network_digest": self.network_digest,
+            "core": self.core.to_json(),
+            "operations": list(self.operations),
+            "transfers": list(self.transfers),
+            "placements": {
+                name: {**vars(place), "slots": list(place.slots)} for name, place in self.placements.items()
+            },
+            "image": self.image.to_json(),
+            "logits": vars(self.logits),
+            "layers": [vars(layer) for layer in self.layers],
+        }
+
+
+def save_compiled(folder: Path, compiled: Compiled) -> None:
+    """Write ``model.bin``, then the sealed ``compiled.json``, each atomically."""
+    with atomic_path(folder / MODEL) as path:
+        path.write_bytes(compiled.model)
+    body = {**compiled.to_json(), "model_sha256": hashlib.sha256(compiled.model).hexdigest()}
+    write_json(folder / DOCUMENT, seal(body))
+
+
+def load_compiled(folder: Path) -> Compiled:
+    """The compiled network in ``folder``.
+
+    Raises:
+        InputError: a file is missing, or was edited since it was compiled.
+    """
+    path = folder / DOCUMENT
+    body = unseal(read_json(path), name=str(path))
+    model = read(folder / MODEL, (folder / MODEL).read_bytes)
+    try:
+        if body["model_sha256"] != hashlib.sha256(model).hexdigest():
+            raise InputError(f"{folder / MODEL}: was edited since it was compiled; compile it again")
+        return Compiled(
+            network_digest=body["network_digest"],
+            core=CoreSpec.from_json(body["core"]),
+            operations=tuple(body["operations"]),
+            transfers=tuple(body["transfers"]),
+            model=model,
+            placements={name: placement_from_json(p) for name, p in body["placements"].items()},
+            image=image_from_json(body["image"]),
+            logits=_logits(body["logits"]),
+            layers=tuple(
+                LayerReport(**{**layer, "operations": tuple(layer["operations"])}) for layer in body["layers"]
+            ),
+        )
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: {type(error).__name__}: {error}") from None
+
+
+def _logits(members: Mapping[str, Any]) -> Logits:
+    return Logits(
+        slots=tuple(members["slots"]),
+        shape=tuple(members["shape"]),
+        rows=tuple(tuple(row) for row in members["rows"]),
+        offset=tuple(members["offset"]),
+        shift=members["shift"],
+        add=tuple(members["add"]),
+    )

@@ -1,0 +1,141 @@
+"""An operation's fields: loops from its tiling, strides from where its tensors lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..spec.core import CoreSpec
+from ..spec.program import FIELDS
+from .placement import Placement
+from .tiling import Tiling, drain_step
+from .work import Work
+
+_COUNTS = (
+    "tiles_y", "tiles_x", "grid_y", "grid_x", "patch_y", "patch_x", "pixel_words", "n_tiles", "block_y",
+    "block_x", "act_slices", "weight_slices", "kernel_y", "kernel_x", "channel_beats", "out_planes",
+    "drain_step", "load_step",
+)  # fmt: skip
+"""Fields of which every operation has at least 1."""
+
+
+def operation_fields(
+    work: Work,
+    tiling: Tiling | None,
+    placements: Mapping[str, Placement],
+    core: CoreSpec,
+    *,
+    constants: int,
+    after_transfers: int,
+) -> dict[str, int]:
+    """Every field of ``work``'s operation; ``tiling`` is None for windows."""
+    fields = {field.name: 0 for field in FIELDS} | dict.fromkeys(_COUNTS, 1)
+    fields |= {
+        "opcode": int(work.opcode), "after_transfers": after_transfers, "n_tiles": work.n_tiles,
+        "constants": constants,
+        "limit": 0 if work.constants is None else work.constants.limit, "raw": int(work.out is None),
+    }  # fmt: skip
+    if tiling is None:
+        return fields | _window(work, placements, core)
+    return (
+        fields
+        | _load(work, tiling, placements[work.source.tensor], core)
+        | _store(work, tiling, placements, core)
+    )
+
+
+def _load(work: Work, t: Tiling, place: Placement, core: CoreSpec) -> dict[str, int]:
+    """What the loader copies, and how the array reads it."""
+    source, lanes = work.source, core.lane_groups
+    pixel = source.words * lanes
+    line = t.patch_x * pixel
+    unit = 1 if work.skip > 1 else work.y.stride
+    unit_x = 1 if work.skip > 1 else work.x.stride
+    row_y, row_x = t.block_y * work.y.stride, t.block_x * work.x.stride
+    return {
+        "source": place.base + source.top * place.line + source.left * place.pixel + source.first_word,
+        "source_height": source.height, "source_width": source.width, "pixel_words": source.words,
+        "origin_y": -work.y.padding, "origin_x": -work.x.padding,
+        "origin": -work.y.padding * place.line - work.x.padding * place.pixel,
+        "load_step": work.skip,
+        "load_x_words": work.skip * place.pixel, "load_y_words": work.skip * place.line,
+        "row_x": row_x, "row_y": row_y,
+        "row_x_words": row_x * place.pixel, "row_y_words": row_y * place.line,
+        "tile_x": t.grid_x * row_x, "tile_y": t.grid_y * row_y,
+        "tile_x_words": t.grid_x * row_x * place.pixel, "tile_y_words": t.grid_y * row_y * place.line,
+        "tiles_y": t.tiles_y, "tiles_x": t.tiles_x, "grid_y": t.grid_y, "grid_x": t.grid_x,
+        "patch_y": t.patch_y, "patch_x": t.patch_x, "block_y": t.block_y, "block_x": t.block_x,
+        "act_slices": work.act_slices, "weight_slices": work.weight_slices,
+        "kernel_y": work.y.kernel, "kernel_x": work.x.kernel, "channel_beats": work.channel_beats,
+        "act_kernel_x": _kernel_x(work, core), "act_kernel_y": line,
+        "act_slice": place.groups * lanes, "act_x": unit_x * pixel, "act_y": unit * line,
+        "weights_stay": int(t.weights_stay),
+    }  # fmt: skip
+
+
+def _kernel_x(work: Work, core: CoreSpec) -> int:
+    """From one tap in x to the next: a pixel, or in an unfolded image a word of the same pixel."""
+    return (1 if work.folded else work.source.words) * core.lane_groups
+
+
+def _store(work: Work, t: Tiling, placements: Mapping[str, Placement], core: CoreSpec) -> dict[str, int]:
+    """Where results go, and where their residual operands are."""
+    place, groups = placements[work.layer], core.col_groups
+    planes = 1 if work.out is None else place.planes
+    residual = work.residual
+    other = placements[residual.tensor] if residual else place
+    out = {
+        "out_height": work.out_height, "out_width": work.out_width,
+        "tile_out_y": t.grid_y * t.block_y, "tile_out_x": t.grid_x * t.block_x,
+        "out_planes": planes, "drain_step": drain_step(work, planes, other.planes if residual else 0),
+    }  # fmt: skip
+    if work.out is None:
+        return out
+    out |= _strides("out", place.line * groups, place.pixel * groups, t)
+    out |= {"out": place.base * groups + work.first_n, "out_plane": place.groups * groups}
+    if residual is None:
+        return out
+    start = other.base + residual.top * other.line + residual.left * other.pixel
+    step = residual.stride * groups
+    return (
+        out
+        | _strides("residual", step * other.line, step * other.pixel, t)
+        | {
+            "residual": start * groups + residual.first_group - residual.first,
+            "residual_planes": other.planes, "residual_plane": other.groups * groups,
+            "residual_first": residual.first, "residual_count": residual.count,
+        }
+    )  # fmt: skip
+
+
+def _strides(name: str, line: int, pixel: int, t: Tiling) -> dict[str, int]:
+    """From pixel to pixel, block to block, tile to tile, for steps of ``line`` and ``pixel``."""
+    return {
+        f"{name}_x": pixel, f"{name}_y": line,
+        f"{name}_row_x": t.block_x * pixel, f"{name}_row_y": t.block_y * line,
+        f"{name}_tile_x": t.grid_x * t.block_x * pixel, f"{name}_tile_y": t.grid_y * t.block_y * line,
+    }  # fmt: skip
+
+
+def _window(work: Work, placements: Mapping[str, Placement], core: CoreSpec) -> dict[str, int]:
+    """A sum or a maximum: an output pixel is a tile, its window the grid."""
+    place, out, groups = placements[work.source.tensor], placements[work.layer], core.col_groups
+    planes = 1 if work.out is None else out.planes
+    source, line, pixel = work.source, place.line * groups, place.pixel * groups
+    start = (
+        place.base * groups + (source.top - work.y.padding) * line + (source.left - work.x.padding) * pixel
+    )
+    return {
+        "source_height": source.height, "source_width": source.width,
+        "origin_y": -work.y.padding, "origin_x": -work.x.padding,
+        "tiles_y": work.out_height, "tiles_x": work.out_width,
+        "grid_y": work.y.kernel, "grid_x": work.x.kernel,
+        "tile_out_y": work.y.stride, "tile_out_x": work.x.stride,
+        "out_height": source.height, "out_width": source.width,
+        "out_planes": planes, "drain_step": drain_step(work, planes, place.planes),
+        "out": out.base * groups + work.first_n, "out_plane": out.groups * groups,
+        "out_tile_x": out.pixel * groups, "out_tile_y": out.line * groups,
+        "residual": start, "residual_planes": place.planes, "residual_plane": place.groups * groups,
+        "residual_row_y": line, "residual_row_x": pixel,
+        "residual_tile_y": work.y.stride * line, "residual_tile_x": work.x.stride * pixel,
+        "residual_first": 0, "residual_count": min(work.n_tiles, place.groups * groups),
+    }  # fmt: skip

@@ -1,0 +1,124 @@
+"""How an operation is cut into tiles and blocks: as quick as can be, and with as little traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ..errors import InputError
+from ..spec.core import CoreSpec
+from ..spec.core_schedule import operation_cycles
+from ..spec.program import Opcode
+from .work import Work
+
+
+def bus_beats(core: CoreSpec, bits: int) -> int:
+    """Bus beats of a memory word of ``bits`` bits."""
+    return -(-bits // core.bus_bits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tiling:
+    """The loops of a matrix operation."""
+
+    grid_y: int
+    grid_x: int
+    block_y: int
+    block_x: int
+    tiles_y: int
+    tiles_x: int
+    patch_y: int
+    patch_x: int
+    weights_stay: bool
+    cycles: int
+    """Predicted, stalls aside."""
+    weight_reads: int
+    """How often the bus brings the weights."""
+
+
+def drain_step(work: Work, planes: int, residual_planes: int) -> int:
+    """Cycles from one row's sums to the next one's: each plane takes one; raw sums of 32 bits four."""
+    return max(4 if work.out is None else 1, planes, residual_planes)
+
+
+def _blocks(size: int, grid: int) -> list[int]:
+    """Block sizes of which none needs as many tiles as a smaller one."""
+    most = -(-size // grid)
+    return sorted({-(-most // tiles) for tiles in range(1, most + 1)}, reverse=True)
+
+
+def _patch(work: Work, block: int, kernel: int, stride: int) -> int:
+    """Lines (pixels) of a patch for ``block`` output lines."""
+    return block if work.skip > 1 else (block - 1) * stride + kernel
+
+
+def _candidates(work: Work, core: CoreSpec) -> Iterator[tuple[int, ...]]:
+    rows = core.array.rows
+    for grid_y in (y for y in range(1, rows + 1) if rows % y == 0):
+        grid_x = rows // grid_y
+        for block_y in _blocks(work.out_height, grid_y):
+            patch_y = _patch(work, block_y, work.y.kernel, work.y.stride)
+            for block_x in _blocks(work.out_width, grid_x):
+                patch_x = _patch(work, block_x, work.x.kernel, work.x.stride)
+                if patch_y * patch_x * work.source.words <= core.patch_words:
+                    yield grid_y, grid_x, block_y, block_x, patch_y, patch_x
+
+
+def check_weights(work: Work, core: CoreSpec) -> None:
+    """Refuse an operation of which not even one n-tile's weights fit."""
+    if work.tile_weights > core.weight_words:
+        raise InputError(
+            f"layer {work.layer!r}: the weights of {core.array.cols} output channels take "
+            f"{work.tile_weights} words, the core has weight_words {core.weight_words}"
+        )
+
+
+def loops(work: Work, step: int, planes: int, residual_planes: int) -> dict[str, int]:
+    """The fields of a matrix operation's cycles that do not depend on the tiling."""
+    return {
+        "opcode": Opcode.MATRIX, "pixel_words": work.source.words, "kernel_y": work.y.kernel,
+        "kernel_x": work.x.kernel, "channel_beats": work.channel_beats, "n_tiles": work.n_tiles,
+        "act_slices": work.act_slices, "weight_slices": work.weight_slices, "drain_step": step,
+        "out_planes": planes, "residual_planes": residual_planes, "raw": int(work.out is None),
+    }  # fmt: skip
+
+
+def choose(
+    work: Work, core: CoreSpec, *, planes: int, residual_planes: int, bus_limited: bool = True
+) -> Tiling:
+    """The best tiling of a matrix operation.
+
+    The least of the larger of predicted cycles and bus beats (only the cycles if not ``bus_limited``); then
+    of each.
+
+    Raises:
+        InputError: not even one pixel a row, or one n-tile's weights, fit the core.
+    """
+    check_weights(work, core)
+    fields = loops(work, drain_step(work, planes, residual_planes), planes, residual_planes)
+    total = work.tile_weights * work.n_tiles
+    stay = total <= core.weight_words
+    beats = bus_beats(core, core.weight_word_bits)
+    cycles = lru_cache(None)(lambda **tile: operation_cycles(core, {**fields, **tile}))
+    best: tuple[tuple[int, ...], Tiling] | None = None
+    for grid_y, grid_x, block_y, block_x, patch_y, patch_x in _candidates(work, core):
+        tile = {
+            "grid_y": grid_y, "grid_x": grid_x, "block_y": block_y, "block_x": block_x,
+            "patch_y": patch_y, "patch_x": patch_x, "tiles_y": -(-work.out_height // (grid_y * block_y)),
+            "tiles_x": -(-work.out_width // (grid_x * block_x)),
+        }  # fmt: skip
+        tiles = tile["tiles_y"] * tile["tiles_x"]
+        reads = 1 if stay else tiles
+        found = Tiling(**tile, weights_stay=stay and tiles > 1, cycles=cycles(**tile), weight_reads=reads)
+        bus = total * reads * beats if bus_limited else 0
+        key = (max(found.cycles, bus), found.cycles, total * reads, grid_y, block_y)
+        if best is None or key < best[0]:
+            best = key, found
+    if best is None:
+        need = work.y.kernel * work.x.kernel * work.source.words if work.skip == 1 else work.source.words
+        raise InputError(
+            f"layer {work.layer!r}: what one output pixel reads takes {need} words of a row's patch, "
+            f"the core has patch_words {core.patch_words}"
+        )
+    return best[1]

@@ -1,0 +1,264 @@
+"""A plain functional core: what ``pact_hw.spec.program`` says, in numpy, without time.
+
+Written from the docstring alone; only the sums over beats, rows and pixels are done at once.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pact_hw.golden.matmul import decode_weights
+from pact_hw.spec.program import (
+    FIELDS,
+    TRANSFER_FIELDS,
+    TRANSFER_WORDS,
+    WORDS,
+    Destination,
+    Opcode,
+    decode,
+)
+
+
+def unpack(data, word_bytes, bits, elements):
+    """Memory words as words x elements unsigned numbers."""
+    words = np.frombuffer(data, np.uint8).reshape(-1, word_bytes)
+    spread = np.unpackbits(words, axis=1, bitorder="little")[:, : elements * bits]
+    return spread.reshape(len(words), elements, bits).astype(np.int64) @ (1 << np.arange(bits))
+
+
+def signed(values, bits):
+    return np.where(values >> (bits - 1), values - (1 << bits), values)
+
+
+class Machine:
+    """Runs a program. ``eager``: transfers run as early as they may, else as late."""
+
+    def __init__(self, core, model, transfers, image, *, eager=True):
+        self.core, self.model, self.image, self.eager = core, model, image, eager
+        self.array = core.array
+        words = [
+            int.from_bytes(model[i : i + 4], "little") for i in range(0, transfers * TRANSFER_WORDS * 4, 4)
+        ]
+        self.transfers = [
+            decode(TRANSFER_FIELDS, words[i : i + TRANSFER_WORDS])
+            for i in range(0, len(words), TRANSFER_WORDS)
+        ]
+        # -1 would show up wherever something is read that nobody wrote
+        self.memory = np.full((core.activation_words, core.word_channels), -(1 << 20), dtype=np.int64)
+        self.constants = np.zeros((core.constant_words, self.array.cols, 4), dtype=np.int64)
+        self.program = []
+        self.ring, self.partial = [], 0
+        self.done_transfers = self.done_operations = 0
+        self.results = []
+        self.after_operation = None
+
+    def word_bytes(self, bits):
+        return -(-bits // self.core.bus_bits) * self.core.bus_bits // 8
+
+    # -- transfers
+
+    def step_transfers(self, need=None):
+        """Run transfers: all that may run, or (not eager) until ``need()`` holds."""
+        while self.done_transfers < len(self.transfers) and (need is None or not need()):
+            transfer = self.transfers[self.done_transfers]
+            if transfer["after_operations"] > self.done_operations or not self.bring(transfer):
+                return
+            self.done_transfers += 1
+
+    def bring(self, t):
+        core, cols = self.core, self.array.cols
+        kinds = {
+            Destination.PROGRAM: (32, 1, 32),
+            Destination.WEIGHTS: (core.weight_word_bits, cols * self.array.lanes, self.array.weight.bits),
+            Destination.CONSTANTS: (core.constant_word_bits, cols * core.channel_constant_bits, 1),
+            Destination.ACTIVATIONS: (core.word_bits, core.word_channels, self.array.act.bits),
+        }
+        word_bits, elements, bits = kinds[Destination(t["destination"])]
+        size = self.word_bytes(word_bits)
+        data = self.image if t["destination"] == Destination.ACTIVATIONS else self.model
+        data = data[t["source"] : t["source"] + t["words"] * size]
+        assert len(data) == t["words"] * size
+        if t["destination"] == Destination.WEIGHTS:
+            room = core.weight_words - len(self.ring)
+            take = min(room, t["words"] - self.partial)
+            part = data[self.partial * size : (self.partial + take) * size]
+            self.ring.extend(unpack(part, size, bits, elements))
+            self.partial = (self.partial + take) % t["words"]
+            return self.partial == 0 and take > 0
+        values = unpack(data, size, bits, elements)
+        span = slice(t["address"], t["address"] + t["words"])
+        if t["destination"] == Destination.PROGRAM:
+            assert span.stop <= core.program_words
+            self.program = values[:, 0].tolist()
+        elif t["destination"] == Destination.CONSTANTS:
+            assert span.stop <= core.constant_words
+            self.constants[span] = self.split_constants(values)
+        else:
+            assert span.stop <= core.activation_words
+            self.memory[span] = values
+        return True
+
+    def split_constants(self, bits):
+        r = self.core.requantiser
+        bits = bits.reshape(len(bits), self.array.cols, -1)
+        found, at = [], 0
+        for width, sign in ((r.mult_bits, 1), (r.add_bits, 1), (r.shift_bits, 0), (r.mult_bits, 1)):
+            value = bits[..., at : at + width] @ (1 << np.arange(width))
+            found.append(signed(value, width) if sign else value)
+            at += width
+        return np.stack(found, axis=-1)
+
+    # -- operations
+
+    def run(self):
+        if self.eager:
+            self.step_transfers()
+        else:
+            self.step_transfers(lambda: self.done_transfers >= 1)
+        while True:
+            start = self.done_operations * WORDS
+            f = decode(FIELDS, self.program[start : start + WORDS])
+            if f["opcode"] == Opcode.END:
+                break
+            if not self.eager:
+                self.step_transfers(lambda f=f: self.done_transfers >= f["after_transfers"])
+            assert self.done_transfers >= f["after_transfers"], "would wait for ever"
+            (self.matrix if f["opcode"] == Opcode.MATRIX else self.window)(f)
+            self.done_operations += 1
+            if self.after_operation:
+                self.after_operation(self.done_operations - 1)
+            if self.eager:
+                self.step_transfers()
+        assert not self.ring
+        assert self.done_transfers == len(self.transfers), "left over"
+        return b"".join(self.results)
+
+    def tile_weights(self, first, words):
+        """An n-tile's weights, from word ``first`` of the ring on; they stay there."""
+        self.step_transfers(lambda: len(self.ring) >= first + words)
+        assert len(self.ring) >= first + words, "would wait for ever"
+        return np.stack(self.ring[first : first + words])
+
+    def free(self, words):
+        del self.ring[:words]
+        if self.eager:
+            self.step_transfers()
+
+    def patches(self, f, ty, tx):
+        """Rows x patch lane groups x lanes."""
+        rows = []
+        py, px, word = (np.arange(f[name]) for name in ("patch_y", "patch_x", "pixel_words"))
+        for gy, gx in np.ndindex(f["grid_y"], f["grid_x"]):
+            y = f["origin_y"] + ty * f["tile_y"] + gy * f["row_y"] + py * f["load_step"]
+            x = f["origin_x"] + tx * f["tile_x"] + gx * f["row_x"] + px * f["load_step"]
+            line = (
+                f["source"]
+                + f["origin"]
+                + ty * f["tile_y_words"]
+                + gy * f["row_y_words"]
+                + py * f["load_y_words"]
+            )
+            pixel = tx * f["tile_x_words"] + gx * f["row_x_words"] + px * f["load_x_words"]
+            address = line[:, None, None] + pixel[None, :, None] + word
+            inside = ((0 <= y) & (y < f["source_height"]))[:, None] & ((0 <= x) & (x < f["source_width"]))
+            found = self.memory[np.where(inside[..., None], address, 0)] * inside[..., None, None]
+            rows.append(found.reshape(-1, self.array.lanes))
+        assert len(rows) == self.array.rows
+        patches = np.stack(rows)
+        assert patches.shape[1] <= self.core.patch_words * self.core.lane_groups
+        return patches
+
+    def matrix(self, f):
+        array = self.array
+        kernel = np.ogrid[: f["kernel_y"], : f["kernel_x"], : f["channel_beats"]]
+        beats = (kernel[0] * f["act_kernel_y"] + kernel[1] * f["act_kernel_x"] + kernel[2]).ravel()
+        block = np.ogrid[: f["block_y"], : f["block_x"], : f["act_slices"]]
+        pixels = block[0] * f["act_y"] + block[1] * f["act_x"] + block[2] * f["act_slice"]
+        words = len(beats) * f["weight_slices"]
+        for ty, tx in np.ndindex(f["tiles_y"], f["tiles_x"]):
+            patches = self.patches(f, ty, tx)
+            for n in range(f["n_tiles"]):
+                first = n * words if f["weights_stay"] else 0
+                weights = decode_weights(self.tile_weights(first, words), array.weight)
+                values = weights.reshape(f["weight_slices"], len(beats), array.cols, -1).transpose(0, 1, 3, 2)
+                values = values.reshape(f["weight_slices"], -1, array.cols)
+                # rows, y, x, a, beat, lane
+                acts = patches[:, pixels[..., None] + beats + n * f["act_n"]]
+                acts = acts.reshape(*acts.shape[:4], -1)
+                assert acts.min() >= 0, "reads what nobody wrote"
+                sums = np.einsum("ryxak,wkc->ryxawc", acts.astype(float), values.astype(float), optimize=True)
+                assert np.abs(sums).max(initial=0) < 1 << (array.acc_bits - 1)
+                self.drain(f, ty, tx, n, sums.astype(np.int64))
+                if not f["weights_stay"]:
+                    self.free(words)
+        if f["weights_stay"]:
+            self.free(words * f["n_tiles"])
+
+    def drain(self, f, ty, tx, n, sums):
+        """Sums: rows x block_y x block_x x act slices x weight slices x cols."""
+        bits, weight_bits = self.array.act.bits, self.array.weight.bits
+        scale = 1 << (
+            np.arange(f["act_slices"])[:, None] * bits + np.arange(f["weight_slices"]) * weight_bits
+        )
+        total = np.einsum("ryxawc,aw->ryxc", sums, scale)
+        for y, x in np.ndindex(f["block_y"], f["block_x"]):
+            for row, (gy, gx) in enumerate(np.ndindex(f["grid_y"], f["grid_x"])):
+                oy = (ty * f["grid_y"] + gy) * f["block_y"] + y
+                ox = (tx * f["grid_x"] + gx) * f["block_x"] + x
+                if oy >= f["out_height"] or ox >= f["out_width"]:
+                    continue
+
+                def at(name, n, gy=gy, gx=gx, y=y, x=x):
+                    return (
+                        f[name] + ty * f[f"{name}_tile_y"] + gy * f[f"{name}_row_y"] + y * f[f"{name}_y"]
+                        + tx * f[f"{name}_tile_x"] + gx * f[f"{name}_row_x"] + x * f[f"{name}_x"] + n
+                    )  # fmt: skip
+
+                residual = 0
+                if f["residual_planes"] and 0 <= n - f["residual_first"] < f["residual_count"]:
+                    residual = self.read_group(f, at("residual", n))
+                self.finish(f, n, total[row, y, x], residual, at("out", n))
+
+    def read_group(self, f, address):
+        """A whole level of each column of the residual operand."""
+        level = 0
+        for plane in range(f["residual_planes"]):
+            word, part = divmod(address + plane * f["residual_plane"], self.core.col_groups)
+            assert 0 <= word < self.core.activation_words
+            codes = self.memory[word, part * self.array.cols : (part + 1) * self.array.cols]
+            assert codes.min() >= 0, "reads what nobody wrote"
+            level = level + (codes << plane * self.array.act.bits)
+        return level
+
+    def finish(self, f, n, acc, residual, out):
+        bits, cols = self.core.sum_bits, self.array.cols
+        assert np.abs(acc).max() < 1 << (bits - 1)
+        if f["raw"]:
+            data = b"".join((int(v) & 0xFFFFFFFF).to_bytes(4, "little") for v in acc)
+            self.results.append(data.ljust(self.word_bytes(32 * cols), b"\0"))
+            return
+        mult, add, shift, residual_mult = self.constants[f["constants"] + n].T
+        level = np.clip((acc * mult + residual * residual_mult + add) >> shift, 0, f["limit"])
+        act_bits = self.array.act.bits
+        for plane in range(f["out_planes"]):
+            word, part = divmod(out + plane * f["out_plane"], self.core.col_groups)
+            code = (level >> plane * act_bits) & ((1 << act_bits) - 1)
+            self.memory[word, part * cols : (part + 1) * cols] = code
+
+    def window(self, f):
+        for ty, tx, n in np.ndindex(f["tiles_y"], f["tiles_x"], f["n_tiles"]):
+            acc = np.zeros(self.array.cols, dtype=np.int64)
+            for gy, gx in np.ndindex(f["grid_y"], f["grid_x"]):
+                y = f["origin_y"] + ty * f["tile_out_y"] + gy
+                x = f["origin_x"] + tx * f["tile_out_x"] + gx
+                if not (0 <= y < f["out_height"] and 0 <= x < f["out_width"]):
+                    continue
+                if not 0 <= n - f["residual_first"] < f["residual_count"]:
+                    continue
+                level = self.read_group(
+                    f,
+                    f["residual"] + ty * f["residual_tile_y"] + gy * f["residual_row_y"]
+                    + tx * f["residual_tile_x"] + gx * f["residual_row_x"] + n,
+                )  # fmt: skip
+                acc = acc + level if f["opcode"] == Opcode.SUM else np.maximum(acc, level)
+            self.finish(f, n, acc, 0, f["out"] + ty * f["out_tile_y"] + tx * f["out_tile_x"] + n)
