@@ -16,10 +16,10 @@ from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-SUM_PS, CARRY_PS, HALF_PS = 64, 40, 25
-FAST_ADDER_PS, FAST_ADDER_STEP_PS = 60, 45
+SUM_PS, CARRY_PS, HALF_PS = 65, 41, 25
+FAST_ADDER_PS, FAST_ADDER_STEP_PS = 60, 55
 """A ``+`` of n bits as synthesis builds it: the first, and the second for each doubling of n."""
-LIMIT_PS = 950
+LIMIT_PS = 965
 """A reduction that is later than this by the model is made faster with ``+``."""
 WRONG_PARITY_PS, FREE_BIT_PS = (60, 20, 0), 8
 """What an inverter, and the use of a bit that fits anywhere, weigh against time; tried in turn."""
@@ -59,6 +59,8 @@ class Reduction:
     split: int
     arrival: float
     mismatches: int
+    arrivals: tuple[float, ...] = ()
+    """Of each column's result."""
 
     @property
     def cost(self) -> float:
@@ -104,7 +106,8 @@ class _Column:
 
 
 class _Builder:
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, label: str) -> None:
+        self._label = label
         self._random = random.Random(seed)  # noqa: S311 - tie-breaks, not secrets
         self._jitter = (0, 5, 20, 60)[seed // 3 % 4]
         self._wrong_parity = WRONG_PARITY_PS[seed % 3]
@@ -114,7 +117,7 @@ class _Builder:
     def _add(self, bits: Sequence[Bit], parity: int, column: int, *, last_column: bool) -> tuple[Bit, Bit]:
         self.mismatches += sum(bit.parity not in (None, parity) for bit in bits)
         ready = max(bit.arrival for bit in bits)
-        name = f"{column}_{len(self.adders)}"
+        name = f"{self._label}{column}_{len(self.adders)}"
         full = len(bits) == 3
         total = Bit(ready + (SUM_PS if full else HALF_PS), f"sum_{name}", 1 - parity)
         carry = Bit(ready + (CARRY_PS if full else HALF_PS), f"carry_{name}", 1 - parity)
@@ -130,7 +133,8 @@ class _Builder:
         for bit in bits:
             left.put(bit, self._random.random() * self._jitter)
         while len(left) > keep:
-            count = min(3, len(left))
+            # The last to come, a carry mostly, is kept, lest it ripple through all the columns above.
+            count = 2 if len(left) == keep + 1 else 3
             parity = left.best_parity() if count == 3 else 0
             total, carry = self._add(left.take(count, parity), parity, number, last_column=last_column)
             left.put(total, self._random.random() * self._jitter)
@@ -138,8 +142,8 @@ class _Builder:
         return left.bits(), carries
 
 
-def _reduce(columns: Sequence[Sequence[Bit]], split: int, seed: int) -> Reduction:
-    builder = _Builder(seed)
+def _reduce(columns: Sequence[Sequence[Bit]], split: int, seed: int, label: str) -> Reduction:
+    builder = _Builder(seed, label)
     width = len(columns)
     rest: list[list[Bit]] = []
     carries: list[Bit] = []
@@ -147,30 +151,32 @@ def _reduce(columns: Sequence[Sequence[Bit]], split: int, seed: int) -> Reductio
         keep = 1 if number < split else 3 if number == split else 2
         left, carries = builder.column([*bits, *carries], number, keep=keep, last_column=number == width - 1)
         rest.append(sorted(left))
-    arrival = max((bit.arrival for bits in rest for bit in bits), default=0.0)
+    arrivals = [max((bit.arrival for bit in bits), default=0.0) for bits in rest]
     if split < width:
-        upper = max((bit.arrival for bits in rest[split:] for bit in bits), default=0.0)
         doublings = (width - split - 1).bit_length()
-        arrival = max(arrival, upper + FAST_ADDER_PS + FAST_ADDER_STEP_PS * doublings)
+        upper = max(arrivals[split:]) + FAST_ADDER_PS + FAST_ADDER_STEP_PS * doublings
+        arrivals[split:] = [upper] * (width - split)
     return Reduction(
         adders=tuple(builder.adders),
         columns=tuple(tuple(bit.name for bit in bits) for bits in rest),
         split=split,
-        arrival=arrival,
+        arrival=max(arrivals, default=0.0),
+        arrivals=tuple(arrivals),
         mismatches=builder.mismatches,
     )
 
 
-def reduce_columns(columns: Sequence[Sequence[Bit]]) -> Reduction:
+def reduce_columns(columns: Sequence[Sequence[Bit]], label: str = "") -> Reduction:
     """The cheapest reduction found of ``columns`` (lowest first) to one number modulo 2**width.
 
     As few columns as possible are left to ``+``: none where rippling is in time. Deterministic.
+    ``label`` is in the names of all adders' outputs.
     """
     low, high = 0, len(columns)
-    best = _reduce(columns, high, 0)
+    best = _reduce(columns, high, 0, label)
     while best.arrival > LIMIT_PS and high - low > 1:
         middle = (low + high) // 2
-        reduction = _reduce(columns, middle, 0)
+        reduction = _reduce(columns, middle, 0, label)
         if reduction.arrival < best.arrival:
             best = reduction
         if reduction.arrival <= LIMIT_PS:
@@ -178,5 +184,5 @@ def reduce_columns(columns: Sequence[Sequence[Bit]]) -> Reduction:
         else:
             high = middle
     tries = max(2, min(40, 4000 // max(1, sum(map(len, columns)))))
-    candidates = [best, *(_reduce(columns, best.split, seed) for seed in range(1, tries))]
+    candidates = [best, *(_reduce(columns, best.split, seed, label) for seed in range(1, tries))]
     return min(candidates, key=lambda one: one.cost + 100 * max(0.0, one.arrival / LIMIT_PS - 1))

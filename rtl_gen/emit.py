@@ -12,9 +12,9 @@ from pact_hw.files import write_text
 from pact_hw.spec import Dataflow, HardwareSpec
 
 from .block import MAX_PORT_BITS, Block
+from .composable import output_stationary_array
 from .layout import comment, laid_out
 from .names import check_name
-from .output_stationary import OutputStationaryArray
 from .requantised import RequantisedArray
 from .structure import adder_modules
 from .verilog import modules
@@ -34,8 +34,8 @@ def top_block(spec: HardwareSpec) -> Block:
     """
     check_name(spec.name)
     widths = {
-        "activations": spec.rows * spec.lanes * spec.act.bits,
-        "weights": spec.cols * spec.lanes * spec.weight.bits,
+        "activations": spec.rows * spec.lanes * spec.operand_words * spec.act.bits,
+        "weights": spec.cols * spec.lanes * spec.operand_words * spec.weight.bits,
         "results": max(spec.values_per_beat, spec.cols) * spec.acc_bits,
     }
     for operand, width in widths.items():
@@ -48,7 +48,7 @@ def top_block(spec: HardwareSpec) -> Block:
         return WeightStationaryArray(spec)
     if spec.requantiser is not None:
         return RequantisedArray(spec, spec.requantiser)
-    return OutputStationaryArray(spec)
+    return output_stationary_array(spec)
 
 
 def header(spec: HardwareSpec) -> str:

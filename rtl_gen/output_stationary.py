@@ -8,6 +8,8 @@ PE's clear, nor its enable, nor its reset costs a gate.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Cat, Const, Module, Mux, ResetSignal, Signal, Value
 from amaranth.utils import ceil_log2
 
@@ -15,6 +17,7 @@ from pact_hw.design import Port
 from pact_hw.spec import HardwareSpec
 
 from . import partial_products
+from .act_total import ActivationTotal
 from .arithmetic import act_sum, assign, corrected, excess, named, offset_codes, product_sum
 from .block import Block, input_port, output_port
 from .structure import is_placed, multiply_add
@@ -70,30 +73,34 @@ class ProcessingElement(Block):
 class Row(Block):
     """A row of PEs that share activations; what the codes stand for is put right once per row."""
 
-    def __init__(self, spec: HardwareSpec, pe: ProcessingElement) -> None:
+    def __init__(
+        self, spec: HardwareSpec, pe: Block, mode: Sequence[Port] = (), parts: Sequence[Block] = ()
+    ) -> None:
         self._spec = spec
         self._pe = pe
+        self._total = None if mode else ActivationTotal(spec)
         super().__init__(
             f"{spec.name}_row",
             [
                 input_port("accept", 1, "a beat is accepted: register its activations, else zero"),
                 input_port("shift", 1, "accumulators move one column to the left"),
                 input_port("clear", 1, "forget the sum of activations; with the last shift"),
-                input_port("act", spec.lanes * spec.act.bits, "lanes activations"),
+                *mode,
+                input_port("act", spec.operand_words * spec.lanes * spec.act.bits, "lanes activations"),
                 input_port(
                     "weight",
-                    spec.cols * partial_products.weight_bits(spec),
+                    spec.operand_words * spec.cols * partial_products.weight_bits(spec),
                     "registered weights of the cols PEs",
                 ),
                 output_port("sum", spec.acc_bits, "column 0: exact sum, two's complement"),
             ],
-            [pe],
+            [pe, *([self._total] if self._total else []), *parts],
         )
 
     def _build(self, m: Module) -> None:
         spec = self._spec
         act = Signal(len(self.act), name="act_q")
-        accepted = named(m, "act_accepted", Mux(self.accept, self.act, 0), len(act))
+        accepted = named(m, "act_accepted", Mux(self.accept, self._offered(m), 0), len(act))
         m.d.sync += act.eq(accepted)
         operands: Value = act
         if partial_products.in_pairs(spec):
@@ -112,12 +119,37 @@ class Row(Block):
             weight=self.weight,
             acc_in=Cat(accs[width:], Const(0, width)),
             acc=accs,
+            **self._pe_mode(),
         )
-        shape = act_sum_shape(spec, spec.max_reduction)
+        total = self._act_total(m, act)
+        assign(m, self.sum, "sum", corrected(spec, accs[:width], self._excess(m, total)))
+
+    def _offered(self, m: Module) -> Value:
+        """The activations that may be registered."""
+        return self.act
+
+    def _pe_mode(self) -> dict[str, Value]:
+        """What else PEs are connected to."""
+        return {}
+
+    def _act_total(self, m: Module, act: Value) -> Value:
+        """The sum of the tile's activations."""
+        shape = act_sum_shape(self._spec, self._spec.max_reduction)
         total = Signal(shape, name="act_total")
+        if self._total:
+            self._total.place(m, "total", clear=self.clear, act=act, total=total)
+            return total
         kept = named(m, "act_total_kept", Mux(self.clear, 0, total), shape)
-        m.d.sync += total.eq(named(m, "act_total_next", kept + act_sum(m, spec, act), shape))
-        assign(m, self.sum, "sum", corrected(spec, accs[:width], excess(m, spec, total)))
+        m.d.sync += total.eq(named(m, "act_total_next", kept + self._beat_sum(m, act), shape))
+        return total
+
+    def _beat_sum(self, m: Module, act: Value) -> Value:
+        """The sum of registered activations."""
+        return act_sum(m, self._spec, act)
+
+    def _excess(self, m: Module, total: Value) -> Value:
+        """What sums over codes are too large by."""
+        return excess(m, self._spec, total)
 
 
 class OutputStationaryArray(Block):
@@ -129,9 +161,16 @@ class OutputStationaryArray(Block):
 
     resets = True
 
-    def __init__(self, spec: HardwareSpec, *, module_name: str | None = None) -> None:
+    def __init__(
+        self,
+        spec: HardwareSpec,
+        *,
+        module_name: str | None = None,
+        row: Row | None = None,
+        parts: Sequence[Block] = (),
+    ) -> None:
         self._spec = spec
-        self._row = Row(spec, ProcessingElement(spec))
+        self._row = row or Row(spec, ProcessingElement(spec))
         self._choices = partial_products.Choices(spec) if partial_products.in_pairs(spec) else None
         super().__init__(
             module_name or spec.name,
@@ -146,7 +185,7 @@ class OutputStationaryArray(Block):
                 ),
                 output_port("out_last", 1, "last column of the tile"),
             ],
-            [*([self._choices] if self._choices else []), self._row],
+            [*([self._choices] if self._choices else []), *parts, self._row],
         )
 
     def _build(self, m: Module) -> None:
@@ -174,8 +213,9 @@ class OutputStationaryArray(Block):
             clearing.eq(clearing & ~last_shift),
         ]
         # Zeros, not old or unknown values, while there is no beat: cheaper than an enable.
+        joins = self._joins(m)
         weight = Signal(len(self.in_weight), name="weight_q", reset_less=True)
-        m.d.sync += weight.eq(Mux(accept, offset_codes(spec, self.in_weight), 0))
+        m.d.sync += weight.eq(Mux(accept, self._codes(m, joins), 0))
         if self._choices:
             choices = Signal(spec.cols * partial_products.weight_bits(spec))
             self._choices.place(m, "decoder", weight=weight, choices=choices)
@@ -191,7 +231,20 @@ class OutputStationaryArray(Block):
             act=self.in_act,
             weight=weight,
             sum=self.out_data,
+            **self._row_mode(m, accept, joins),
         )
+
+    def _joins(self, m: Module) -> Value:
+        """How the offered operands are to be read (``composition``)."""
+        return Const(0, 0)
+
+    def _codes(self, m: Module, joins: Value) -> Value:
+        """The unsigned codes that may be registered."""
+        return offset_codes(self._spec, self.in_weight)
+
+    def _row_mode(self, m: Module, accept: Value, joins: Value) -> dict[str, Value]:
+        """What else rows are connected to."""
+        return {}
 
     def _count_columns(self, m: Module, shift: Signal) -> None:
         """Drives ``out_last``: column ``cols - 1`` is at the output."""
@@ -209,18 +262,22 @@ class OutputStationaryArray(Block):
 
 def operand_ports(spec: HardwareSpec) -> list[Port]:
     """The operand stream."""
+    words = spec.operand_words
+    act, weight = f"levels, {spec.act.bits} bits each", f"codes, {spec.weight.bits} bits each"
+    mode = []
+    if spec.modes:
+        act = weight = f"{words} words, {spec.act.bits} bits each"
+        widths = ", ".join(f"{mode}: {bits}" for mode, bits in enumerate(spec.modes))
+        mode = [input_port("in_mode", ceil_log2(len(spec.modes)), f"bits of the tile's operands; {widths}")]
     return [
         input_port("in_valid", 1, "operands are offered"),
         output_port("in_ready", 1, "operands are taken"),
-        input_port(
-            "in_act",
-            spec.rows * spec.lanes * spec.act.bits,
-            f"rows x lanes levels, {spec.act.bits} bits each",
-        ),
+        input_port("in_act", spec.rows * spec.lanes * words * spec.act.bits, f"rows x lanes {act}"),
         input_port(
             "in_weight",
-            spec.cols * spec.lanes * spec.weight.bits,
-            f"cols x lanes codes, {spec.weight.bits} bits each, {spec.weight.encoding.value}",
+            spec.cols * spec.lanes * words * spec.weight.bits,
+            f"cols x lanes {weight}, {spec.weight.encoding.value}",
         ),
         input_port("in_last", 1, "last beat of the tile"),
+        *mode,
     ]

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Value
 
-from pact_hw.spec import Dataflow, HardwareSpec
+from pact_hw.spec import Dataflow, HardwareSpec, MacKind
 
 from .arithmetic import elements, named
 from .block import Block, input_port, output_port
 from .compressor import Bit
 
-REGISTER_PS, GATE_PS, CHOICE_PS = 105, 32, 50
+REGISTER_PS, GATE_PS, CHOICE_PS = 105, 32, 85
 PAIR_MIN_BITS, PAIR_MIN_SIDE = 4, 4
 
 
@@ -29,6 +29,7 @@ def in_pairs(spec: HardwareSpec) -> bool:
     """
     return (
         spec.dataflow is Dataflow.OUTPUT_STATIONARY
+        and spec.mac_kind is MacKind.FIXED
         and spec.act.bits >= PAIR_MIN_BITS
         and spec.weight.bits > 1
         and spec.lanes % 2 == 0

@@ -7,7 +7,8 @@ from amaranth.hdl import Cat, Module, Signal
 from pact_hw.spec import HardwareSpec, RequantiserSpec
 
 from .block import Block, input_port, output_port
-from .output_stationary import OutputStationaryArray, operand_ports
+from .composable import output_stationary_array
+from .output_stationary import operand_ports
 from .requantiser import Requantiser, output_bits
 
 
@@ -21,7 +22,7 @@ class RequantisedArray(Block):
 
     def __init__(self, spec: HardwareSpec, requantiser: RequantiserSpec) -> None:
         self._spec = spec
-        self._array = OutputStationaryArray(spec, module_name=f"{spec.name}_array")
+        self._array = output_stationary_array(spec, module_name=f"{spec.name}_array")
         self._requantiser = Requantiser(spec, requantiser)
         bits = output_bits(spec, requantiser)
         super().__init__(

@@ -8,12 +8,14 @@ equal with Yosys, and simulate synthesised netlists with the vectors of the arra
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pact_hw.spec import HardwareSpec
 
 from .compressor import Adder, Bit, Reduction, reduce_columns
 from .partial_products import product_bits
 
-FEEDBACK_PS = 215
+FEEDBACK_PS = 220
 """When the accumulator is back at its adders, through the multiplexer."""
 MAX_PRODUCT_BITS = 8192
 """Larger sums are left to the operators: placing their adders would be megabytes of text."""
@@ -64,9 +66,17 @@ def multiply_add(spec: HardwareSpec, *, addend: str, width: int) -> tuple[list[s
     for number, bits in enumerate(columns):
         name = f"{addend}[{number}]" if width > 1 else addend
         bits.append(Bit(FEEDBACK_PS, name, 0))
-    reduction = reduce_columns(columns)
-    lines += [line for adder in reduction.adders for line in _placed(spec.name, adder)]
-    return lines + _final(reduction, width), "total"
+    more, _ = placed_sum(spec.name, columns, "total")
+    return lines + more, "total"
+
+
+def placed_sum(
+    prefix: str, columns: Sequence[Sequence[Bit]], word: str, label: str = ""
+) -> tuple[list[str], Reduction]:
+    """Verilog lines that add ``columns`` up to ``word``; ``label`` keeps the names of several apart."""
+    reduction = reduce_columns(columns, label)
+    lines = [line for adder in reduction.adders for line in _placed(prefix, adder)]
+    return lines + _final(reduction, len(columns), word), reduction
 
 
 def _placed(prefix: str, adder: Adder) -> list[str]:
@@ -79,29 +89,30 @@ def _placed(prefix: str, adder: Adder) -> list[str]:
     return [f"wire {adder.sum}, {adder.carry};", f"{prefix}_{kind} add_{number} ({connections});"]
 
 
-def _final(reduction: Reduction, width: int) -> list[str]:
-    """The number ``total``: a bit each from the lower columns, a sum of two words from the upper."""
+def _final(reduction: Reduction, width: int, word: str) -> list[str]:
+    """The number ``word``: a bit each from the lower columns, a sum of two words from the upper."""
     split = reduction.split
-    lower = [bits[0] for bits in reduction.columns[:split]]
+    lower = [bits[0] if bits else "1'b0" for bits in reduction.columns[:split]]
     if split == width:
-        return [f"wire [{width - 1}:0] total = {_word(lower)};"]
+        return [f"wire [{width - 1}:0] {word} = {_word(lower)};"]
     padded = [(*bits, "1'b0", "1'b0")[:3] for bits in reduction.columns[split:]]
     carry_in = padded[0][0] if len(reduction.columns[split]) == 3 else ""
     if carry_in:
         padded[0] = (padded[0][1], padded[0][2], "1'b0")
     words = [_word([bits[k] for bits in padded]) for k in (0, 1)]
     span = f"[{width - split - 1}:0]"
-    lines = [f"wire {span} upper_a = {words[0]};", f"wire {span} upper_b = {words[1]};"]
+    upper = "upper" if word == "total" else f"{word}_upper"
+    lines = [f"wire {span} {upper}_a = {words[0]};", f"wire {span} {upper}_b = {words[1]};"]
     if carry_in:
         lines += [
-            f"wire {span} upper;",
-            "wire unused_upper;",
-            f"assign {{upper, unused_upper}} = {{upper_a, 1'b1}} + {{upper_b, {carry_in}}};",
+            f"wire {span} {upper};",
+            f"wire unused_{upper};",
+            f"assign {{{upper}, unused_{upper}}} = {{{upper}_a, 1'b1}} + {{{upper}_b, {carry_in}}};",
         ]
     else:
-        lines.append(f"wire {span} upper = upper_a + upper_b;")
-    total = f"{{upper, {_word(lower)[1:]}" if lower else "upper"
-    return [*lines, f"wire [{width - 1}:0] total = {total};"]
+        lines.append(f"wire {span} {upper} = {upper}_a + {upper}_b;")
+    total = f"{{{upper}, {_word(lower)[1:]}" if lower else upper
+    return [*lines, f"wire [{width - 1}:0] {word} = {total};"]
 
 
 def _word(bits: list[str]) -> str:

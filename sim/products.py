@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +59,8 @@ class MatrixProduct:
     scale: Scale | None = None
     residual: Int64 | None = None
     """(M, N) levels, with ``scale`` only."""
+    mode_bits: int | None = None
+    """Width of the operands on a composable array; None: its widest, and always on a fixed one."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -69,8 +71,10 @@ class MatrixProduct:
         """Refuse what cannot run on ``spec`` exactly.
 
         Raises:
-            InputError: shapes disagree, a value does not fit its port, or K is too long.
+            InputError: shapes disagree, a value does not fit its port, K is too long, or the array has
+                no such mode.
         """
+        spec = spec.in_mode(self.mode_bits)
         if self.act.ndim != 2 or self.weight.ndim != 2 or self.act.shape[1] != self.weight.shape[0]:
             raise InputError(
                 f"product {self.name!r}: act {self.act.shape} and weight {self.weight.shape} "
@@ -129,22 +133,32 @@ def _magnitude(values: Int64) -> int:
 def random_products(spec: HardwareSpec, count: int, seed: int) -> list[MatrixProduct]:
     """``count`` products for ``spec``: the corner cases first, then random shapes and values.
 
-    On a requantising array products with and without a scale alternate after the extremes.
+    On a requantising array products with and without a scale alternate after the extremes; on a
+    composable one each corner case comes in every mode, and random products in random modes.
     """
     if count < 1:
         raise InputError(f"number of products must be at least 1, not {count}")
     rng = np.random.default_rng(seed)
     products: list[MatrixProduct] = []
-    for product in _corner_cases(spec, rng):
-        if len(products) == count:
-            return products
-        products.append(product)
+    modes: tuple[int | None, ...] = spec.modes or (None,)
+    corner_cases = [_corner_cases(spec.in_mode(mode), rng) for mode in modes]
+    for one_in_each_mode in zip(*corner_cases, strict=True):
+        for mode, product in zip(modes, one_in_each_mode, strict=True):
+            if len(products) == count:
+                return products
+            products.append(_in_mode(product, mode))
     while len(products) < count:
+        mode = modes[int(rng.integers(len(modes)))] if spec.modes else None
+        set_to = spec.in_mode(mode)
         m, n = (int(rng.integers(1, 2 * size + 2)) for size in (spec.rows, spec.cols))
-        k = int(rng.integers(1, min(spec.max_reduction, 3 * _reduction_step(spec)) + 1))
-        product = _random(f"random {len(products)}", spec, rng, m, k, n)
-        products.append(_scaled(product, spec, rng) if len(products) % 2 else product)
+        k = int(rng.integers(1, min(spec.max_reduction, 3 * _reduction_step(set_to)) + 1))
+        product = _in_mode(_random(f"random {len(products)}", set_to, rng, m, k, n), mode)
+        products.append(_scaled(product, set_to, rng) if len(products) % 2 else product)
     return products
+
+
+def _in_mode(product: MatrixProduct, bits: int | None) -> MatrixProduct:
+    return product if bits is None else replace(product, name=f"{product.name}, {bits} bits", mode_bits=bits)
 
 
 def _reduction_step(spec: HardwareSpec) -> int:
@@ -203,13 +217,7 @@ def _extreme(product: MatrixProduct, spec: HardwareSpec, requantiser: Requantise
         limit=(1 << requantiser.level_bits) - 1,
     )
     residual = np.full((m, n), (1 << requantiser.residual_bits) - 1, dtype=np.int64)
-    return MatrixProduct(
-        name=f"{product.name}, extreme scale",
-        act=product.act,
-        weight=product.weight,
-        scale=scale,
-        residual=residual,
-    )
+    return replace(product, name=f"{product.name}, extreme scale", scale=scale, residual=residual)
 
 
 def _scaled(product: MatrixProduct, spec: HardwareSpec, rng: np.random.Generator) -> MatrixProduct:
@@ -234,6 +242,4 @@ def _scaled(product: MatrixProduct, spec: HardwareSpec, rng: np.random.Generator
         limit=int(rng.integers(0, 1 << requantiser.level_bits)),
     )
     residual = rng.integers(0, 1 << requantiser.residual_bits, (m, n))
-    return MatrixProduct(
-        name=product.name, act=product.act, weight=product.weight, scale=scale, residual=residual
-    )
+    return replace(product, scale=scale, residual=residual)

@@ -32,6 +32,8 @@ class ProductResult:
     m: int
     k: int
     n: int
+    mode_bits: int | None
+    """Width of the operands that a composable array was set to."""
     cycles: int
     predicted_cycles: int
     utilisation: float
@@ -118,7 +120,8 @@ class SimulationReport:
 
 def result_from_bench(spec: HardwareSpec, members: dict[str, Any]) -> ProductResult:
     """One entry of the bench's ``results``."""
-    plan = schedule(spec, m=members["m"], k=members["k"], n=members["n"])
+    mode = spec.in_mode(members["mode_bits"])
+    plan = schedule(mode, m=members["m"], k=members["k"], n=members["n"])
     first = members["first_mismatch"]
     cycles = members["cycles"]
     return ProductResult(
@@ -128,9 +131,10 @@ def result_from_bench(spec: HardwareSpec, members: dict[str, Any]) -> ProductRes
         m=members["m"],
         k=members["k"],
         n=members["n"],
+        mode_bits=members["mode_bits"],
         cycles=cycles,
         predicted_cycles=plan.cycles,
-        utilisation=plan.macs / (max(1, cycles) * spec.macs_per_cycle),
+        utilisation=plan.macs / (max(1, cycles) * mode.macs_per_cycle),
         values_compared=members["values_compared"],
         mismatches=members["mismatches"],
         first_mismatch=None if first is None else Mismatch(**first),

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cocotb_tools.runner
-import find_libpython
-
 from pact_hw.design import Design
 from pact_hw.errors import InputError
 from pact_hw.files import read_json
-from pact_hw.progress import SILENT, Advance, Progress
+from pact_hw.progress import SILENT, Progress
 from pact_hw.spec import HardwareSpec, schedule, unseal
 
 from .build import build
 from .errors import SimulationError
 from .products import MatrixProduct
 from .report import Mismatch, ProductResult, SimulationReport, result_from_bench
+from .simulator import require_libpython, run_bench
 from .vectors import PLAIN, RESET, STALLS, Run, save_vectors
 from .waves import write_save_file
 
 __all__ = ["Mismatch", "ProductResult", "SimulationError", "SimulationReport", "simulate"]
 
-SILENCE_SECONDS = 300
-"""A simulator that tells no progress for so long is ended."""
 EXTRA_CYCLES = 8000
 """Size of the products that are run again with a reset and with stalls."""
 EXTRA_STALLS = 0.3
@@ -80,22 +73,9 @@ def simulate(
     return SimulationReport(**{**vars(report), "files": files})
 
 
-def require_libpython() -> None:
-    """Check for Python's shared library, which the simulator loads.
-
-    Raises:
-        InputError: there is none, with how to install it.
-    """
-    if find_libpython.find_libpython() is None:
-        raise InputError(
-            "missing: Python's shared library. Debian: apt install libpython3-dev. Fedora: dnf install "
-            "python3-libs. pyenv: PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install VERSION."
-        )
-
-
 def _cycles(spec: HardwareSpec, product: MatrixProduct) -> int:
     m, k, n = product.shape
-    return schedule(spec, m=m, k=k, n=n).cycles
+    return schedule(spec.in_mode(product.mode_bits), m=m, k=k, n=n).cycles
 
 
 def plan(spec: HardwareSpec, products: Sequence[MatrixProduct], *, seed: int, stalls: float) -> list[Run]:
@@ -129,50 +109,6 @@ def _window(
     return window
 
 
-class _Simulator(cocotb_tools.runner.Verilator):
-    """cocotb's runner for a program that is already built; silent, and with an end to its patience."""
-
-    def __init__(self, program: Path, arguments: list[str], progress_file: Path, advance: Advance) -> None:
-        super().__init__()
-        self._command = [str(program), *arguments]
-        self._progress_file = progress_file
-        self._advance = advance
-
-    def _test_command(self) -> list[list[str]]:
-        return [self._command]
-
-    def _execute(self, cmds: Sequence[list[str]], cwd: os.PathLike[str] | str) -> None:
-        with Path(str(self.log_file)).open("wb") as log:
-            process = subprocess.Popen(cmds[0], cwd=cwd, env=self.env, stdout=log, stderr=subprocess.STDOUT)
-            try:
-                self._watch(process)
-            finally:
-                process.kill()
-                process.wait()
-        if process.returncode:
-            raise SimulationError(
-                f"the simulator ended with status {process.returncode}; see {self.log_file}"
-            )
-
-    def _watch(self, process: subprocess.Popen[bytes]) -> None:
-        known, silence, patience = 0, 0.0, 0.05
-        while True:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=patience)
-                return
-            silence += patience
-            patience = min(2 * patience, 0.5)
-            with contextlib.suppress(OSError, ValueError):
-                cycles = int(self._progress_file.read_text(encoding="ascii"))
-                if cycles != known:
-                    self._advance(cycles - known)
-                    known, silence = cycles, 0.0
-            if silence > SILENCE_SECONDS:
-                raise SimulationError(
-                    f"the simulator made no progress for {SILENCE_SECONDS} s; see {self.log_file}"
-                )
-
-
 def _run(
     design: Design,
     program: Path,
@@ -187,36 +123,23 @@ def _run(
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     vectors, results = folder / "vectors.json", folder / "results.json"
-    told, log = folder / ".progress", folder / "simulation.log"
     digest = save_vectors(vectors, spec, products, runs)
     results.unlink(missing_ok=True)
-    total = sum(_cycles(spec, products[run.product]) for run in runs)
-    # Registers without a reset start with random values, as in silicon.
-    arguments = ["+verilator+rand+reset+2", "+verilator+seed+1"]
-    if trace is not None:
-        arguments += ["--trace", "--trace-file", str(trace)]
-    with progress.task(f"simulating {design.top}", total=total) as advance:
-        simulator = _Simulator(program, arguments, told, advance)
-        try:
-            simulator.test(
-                test_module="sim.bench.main",
-                hdl_toplevel=design.top,
-                hdl_toplevel_lang="verilog",
-                build_dir=program.parent,
-                test_dir=folder,
-                results_xml=str(folder / "results.xml"),
-                log_file=log,
-                extra_env={
-                    "PACT_HW_DESIGN": str(design.manifest.absolute()),
-                    "PACT_HW_VECTORS": str(vectors),
-                    "PACT_HW_RESULTS": str(results),
-                    "PACT_HW_PROGRESS": str(told),
-                },
-            )
-        except SystemExit:  # how cocotb's runner says, under pytest, that the test failed
-            raise SimulationError(f"the bench failed; see {log}") from None
-        finally:
-            told.unlink(missing_ok=True)
+    run_bench(
+        program,
+        top=design.top,
+        module="sim.bench.main",
+        folder=folder,
+        environment={
+            "PACT_HW_DESIGN": str(design.manifest.absolute()),
+            "PACT_HW_VECTORS": str(vectors),
+            "PACT_HW_RESULTS": str(results),
+        },
+        arguments=[] if trace is None else ["--trace", "--trace-file", str(trace)],
+        total=sum(_cycles(spec, products[run.product]) for run in runs),
+        progress=progress,
+    )
+    log = folder / "simulation.log"
     return _report(design, _read_results(results, log, digest))
 
 

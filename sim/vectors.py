@@ -69,7 +69,7 @@ def save_vectors(
         {
             "hardware_digest": spec.digest,
             "npz_sha256": hashlib.sha256(npz.read_bytes()).hexdigest(),
-            "products": [product.name for product in products],
+            "products": [{"name": product.name, "mode_bits": product.mode_bits} for product in products],
             "runs": [asdict(run) for run in runs],
         }
     )
@@ -99,12 +99,12 @@ def load_vectors(path: Path, spec: HardwareSpec) -> Vectors:
             return {key: archive[key].astype(np.int64) for key in archive.files}
 
     tensors = read(npz, load)
-    products = [_product(index, name, tensors) for index, name in enumerate(body["products"])]
+    products = [_product(index, tensors, **named) for index, named in enumerate(body["products"])]
     runs = [Run(**run) for run in body["runs"]]
     return Vectors(products=products, runs=runs, digest=document["digest"])
 
 
-def _product(index: int, name: str, tensors: dict[str, Any]) -> MatrixProduct:
+def _product(index: int, tensors: dict[str, Any], *, name: str, mode_bits: int | None) -> MatrixProduct:
     scale = None
     if f"{index}.limit" in tensors:
         columns = {key: tensors[f"{index}.{key}"] for key in ("mult", "add", "shift", "residual_mult")}
@@ -115,4 +115,5 @@ def _product(index: int, name: str, tensors: dict[str, Any]) -> MatrixProduct:
         weight=tensors[f"{index}.weight"],
         scale=scale,
         residual=tensors.get(f"{index}.residual"),
+        mode_bits=mode_bits,
     )

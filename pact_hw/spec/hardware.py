@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import InputError
@@ -30,6 +30,9 @@ class MacKind(enum.Enum):
 
     FIXED = "fixed"
     """One pair of widths, set at generation."""
+    COMPOSABLE = "composable"
+    """One product of the widest operands, or four times as many of half the width, and so on, in each
+    lane: chosen at run time, for a tile, by ``in_mode``. All are summed in one accumulator."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,8 @@ class HardwareSpec:
     max_reduction: int = 4608
     requantiser: RequantiserSpec | None = None
     acc_bits: int = 0
+    narrowest_bits: int = 0
+    """Of a composable array: width of its smallest operands, 2 if not given; 0 otherwise."""
 
     def __post_init__(self) -> None:
         for dimension in ("rows", "cols", "lanes"):
@@ -68,15 +73,74 @@ class HardwareSpec:
                 "a requantiser needs the output-stationary dataflow: the sums that leave a "
                 f"{self.dataflow.value} array are partial"
             )
+        self._check_modes()
         # A reduction is padded with zero activations to whole beats, which adds nothing to any sum.
         exact = signed_bits(*accumulator_range(self.act, self.weight, self.max_reduction))
         if self.acc_bits == 0:
             object.__setattr__(self, "acc_bits", exact)
         check_int("acc_bits", self.acc_bits, exact, 62)
 
+    def _check_modes(self) -> None:
+        if self.mac_kind is not MacKind.COMPOSABLE:
+            check_int("narrowest_bits", self.narrowest_bits, 0, 0)
+            return
+        if self.narrowest_bits == 0:
+            object.__setattr__(self, "narrowest_bits", 2)
+        if self.dataflow is not Dataflow.OUTPUT_STATIONARY:
+            raise InputError(f"a composable array is output-stationary, not {self.dataflow.value}")
+        if self.act.bits != self.weight.bits or self.act.bits not in (4, 8, 16):
+            raise InputError(
+                "a composable array's widest operands are 4x4, 8x8 or 16x16 bits, "
+                f"not {self.act.bits}x{self.weight.bits}"
+            )
+        if self.narrowest_bits not in (2, 4, 8) or self.narrowest_bits >= self.act.bits:
+            raise InputError(
+                f"narrowest_bits of a {self.act.bits}x{self.weight.bits} composable array must be 2, 4 or 8 "
+                f"and less than {self.act.bits}, not {self.narrowest_bits!r}"
+            )
+        beat = self.lanes << 2 * (len(self.modes) - 1)
+        check_int("lanes of the narrowest operands", beat, 1, 1024)
+        check_int("max_reduction of a composable array", self.max_reduction, beat, 1 << 20)
+
+    @property
+    def modes(self) -> tuple[int, ...]:
+        """Operand bits that a composable array can be set to, widest first: ``in_mode`` is the index."""
+        if self.mac_kind is not MacKind.COMPOSABLE:
+            return ()
+        halvings = (self.act.bits // self.narrowest_bits).bit_length()
+        return tuple(self.act.bits >> mode for mode in range(halvings))
+
+    def in_mode(self, bits: int | None) -> HardwareSpec:
+        """What this array is when ``in_mode`` says ``bits`` (None: the widest): a fixed one with more lanes.
+
+        Values, cycles and order of operands are those of the fixed array; ports are this one's.
+
+        Raises:
+            InputError: there is no such mode.
+        """
+        if bits is None and not self.modes:
+            return self
+        bits = self.act.bits if bits is None else bits
+        if bits not in self.modes:
+            only = f"modes for {', '.join(map(str, self.modes))} bits" if self.modes else "fixed widths"
+            raise InputError(f"{self.name} has {only}, and none for {bits!r} bits")
+        return replace(
+            self,
+            act=replace(self.act, bits=bits),
+            weight=replace(self.weight, bits=bits),
+            lanes=self.lanes * (self.act.bits // bits) ** 2,
+            mac_kind=MacKind.FIXED,
+            narrowest_bits=0,
+        )
+
+    @property
+    def operand_words(self) -> int:
+        """Words of the widest width that a lane's operand port has: as many as narrow values fill."""
+        return 1 << max(0, len(self.modes) - 1)
+
     @property
     def macs_per_cycle(self) -> int:
-        """Peak multiply-accumulates per cycle."""
+        """Peak multiply-accumulates per cycle; of a composable array in its widest mode."""
         return self.rows * self.cols * self.lanes
 
     @property
@@ -126,7 +190,7 @@ class HardwareSpec:
             "max_reduction": self.max_reduction,
             "acc_bits": self.acc_bits,
             "requantiser": requantiser,
-        }
+        } | ({"narrowest_bits": self.narrowest_bits} if self.modes else {})
 
     @classmethod
     def from_json(cls, members: Any) -> HardwareSpec:
@@ -154,6 +218,7 @@ class HardwareSpec:
                 max_reduction=members["max_reduction"],
                 requantiser=requantiser,
                 acc_bits=members["acc_bits"],
+                narrowest_bits=members.get("narrowest_bits", 0),
             )
         except InputError:
             raise

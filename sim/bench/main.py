@@ -25,7 +25,7 @@ from ..products import MatrixProduct
 from ..vectors import RESET, Run, load_vectors
 from .check import compare
 from .streams import Sink, Source, Stalls
-from .traffic import PAYLOADS, Traffic, traffic
+from .traffic import Traffic, payloads, traffic
 
 DESIGN, VECTORS, RESULTS, PROGRESS = (
     f"PACT_HW_{name}" for name in ("DESIGN", "VECTORS", "RESULTS", "PROGRESS")
@@ -46,7 +46,7 @@ class Bench:
         names = ("in", "scale") if spec.requantiser else ("in",)
         if spec.dataflow is Dataflow.WEIGHT_STATIONARY:
             names = ("weight", "in")
-        self._sources = {name: Source(dut, name, PAYLOADS[spec.dataflow, name]) for name in names}
+        self._sources = {name: Source(dut, name, payloads(spec, name)) for name in names}
         self._sink = Sink(dut, "out")
         self._patience = PATIENCE_CYCLES + 4 * spec.latency_cycles
         self._told = time.monotonic()
@@ -78,7 +78,9 @@ class Bench:
         m, k, n = product.shape
         if run.scenario == RESET:
             random_cycles = random.Random(run.seed)  # noqa: S311 - a test pattern
-            enough = random_cycles.randint(1, schedule(self._spec, m=m, k=k, n=n).cycles)
+            enough = random_cycles.randint(
+                1, schedule(self._spec.in_mode(product.mode_bits), m=m, k=k, n=n).cycles
+            )
             await self._pass(run, traffic(self._spec, product), limit=enough)
             await self.reset()
         beats = traffic(self._spec, product)
@@ -88,7 +90,8 @@ class Bench:
             outcome["mismatches"] = max(1, outcome["mismatches"])
             outcome["first_mismatch"] = outcome["first_mismatch"] or problem
             await self.reset()
-        return asdict(run) | {"name": product.name, "m": m, "k": k, "n": n, "cycles": cycles} | outcome
+        known = {"name": product.name, "m": m, "k": k, "n": n, "mode_bits": product.mode_bits}
+        return asdict(run) | known | {"cycles": cycles} | outcome
 
     async def _pass(
         self, run: Run, beats: Traffic, *, limit: int | None = None

@@ -25,8 +25,15 @@ PAYLOADS = {
     (Dataflow.WEIGHT_STATIONARY, "weight"): ("weight_data",),
     (Dataflow.WEIGHT_STATIONARY, "in"): ("in_act", "in_last"),
 }
+IN_MODE = "in_mode"
+"""What a composable array's operand stream has beside these."""
 TEXT_CACHE_BYTES = 64 << 20
 """How much packed text of activation tiles is kept for the next columns of the product."""
+
+
+def payloads(spec: HardwareSpec, name: str) -> tuple[str, ...]:
+    """The payload ports of stream ``name`` of ``spec``."""
+    return PAYLOADS[spec.dataflow, name] + ((IN_MODE,) if spec.modes and name == "in" else ())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,6 +59,23 @@ def traffic(spec: HardwareSpec, product: MatrixProduct) -> Traffic:
     return _weight_stationary(spec, product)
 
 
+def operand_words(spec: HardwareSpec, values: Int64, mode_bits: int | None, *, act: bool) -> Int64:
+    """Operands (beats x PEs x lanes of the mode) as the words of their port (beats x words).
+
+    A fixed array has a word for each value. Each lane of a composable one has W words of the widest
+    width, of which a mode with n x n operands a lane uses n, W/n apart, with n operands in each:
+    operand ``n i + j`` is the i-th in the j-th word for activations, the j-th in the i-th for weights.
+    """
+    widest = spec.act.bits if act else spec.weight.bits
+    n = widest // (mode_bits or widest)
+    squares = values.reshape(*values.shape[:-1], spec.lanes, n, n)
+    in_words = squares.swapaxes(-1, -2) if act else squares
+    words = (in_words << (widest // n * np.arange(n))).sum(axis=-1)
+    port = np.zeros((*words.shape[:-1], spec.operand_words), dtype=np.int64)
+    port[..., :: spec.operand_words // n] = words
+    return port.reshape(len(values), -1)
+
+
 def _padded(product: MatrixProduct, *, m: int, k: int, n: int) -> MatrixProduct:
     """``product`` with zero levels, codes and constants, so that M, K and N are multiples of these."""
     scale = product.scale and Scale(
@@ -66,8 +90,14 @@ def _padded(product: MatrixProduct, *, m: int, k: int, n: int) -> MatrixProduct:
     )
 
 
+def _mode_text(spec: HardwareSpec, mode_bits: int | None) -> str:
+    index = spec.modes.index(mode_bits or spec.act.bits)
+    return f"{index:0{(len(spec.modes) - 1).bit_length()}b}"
+
+
 def _output_stationary(spec: HardwareSpec, unpadded: MatrixProduct) -> Traffic:
-    rows, cols, lanes = spec.rows, spec.cols, spec.lanes
+    mode = spec.in_mode(unpadded.mode_bits)
+    rows, cols, lanes = mode.rows, mode.cols, mode.lanes
     product = _padded(unpadded, m=rows, k=lanes, n=cols)
     m_tiles, beats, n_tiles = (
         size // step for size, step in zip(product.shape, (rows, lanes, cols), strict=True)
@@ -75,18 +105,22 @@ def _output_stationary(spec: HardwareSpec, unpadded: MatrixProduct) -> Traffic:
     act = product.act.reshape(m_tiles, rows, beats, lanes).swapaxes(1, 2)
     weight = product.weight.reshape(beats, lanes, n_tiles, cols).transpose(2, 0, 3, 1)
 
-    @lru_cache(maxsize=max(1, TEXT_CACHE_BYTES // (beats * rows * lanes * spec.act.bits)))
+    act_beat_bits = rows * spec.lanes * spec.operand_words * spec.act.bits
+
+    @lru_cache(maxsize=max(1, TEXT_CACHE_BYTES // (beats * act_beat_bits)))
     def act_text(tile: int) -> list[str]:
-        return pack(act[tile].reshape(beats, -1), spec.act.bits)
+        return pack(operand_words(spec, act[tile], unpadded.mode_bits, act=True), spec.act.bits)
 
     def operands() -> Beats:
         last = ["0"] * (beats - 1) + ["1"]
+        modes = [[_mode_text(spec, unpadded.mode_bits)] * beats] if spec.modes else []
         for n_tile in range(n_tiles):
-            weight_text = pack(weight[n_tile].reshape(beats, -1), spec.weight.bits)
+            weight_words = operand_words(spec, weight[n_tile], unpadded.mode_bits, act=False)
+            weight_text = pack(weight_words, spec.weight.bits)
             for m_tile in range(m_tiles):
-                yield from zip(act_text(m_tile), weight_text, last, strict=True)
+                yield from zip(act_text(m_tile), weight_text, last, *modes, strict=True)
 
-    result = matmul(product.act, product.weight, spec.weight)
+    result = matmul(product.act, product.weight, mode.weight)
     sources: dict[str, Beats] = {"in": operands()}
     value_bits = spec.acc_bits
     if spec.requantiser is not None:

@@ -9,6 +9,7 @@ from pact_hw.spec import (
     ActFormat,
     Dataflow,
     HardwareSpec,
+    MacKind,
     RequantiserKind,
     RequantiserSpec,
     WeightEncoding,
@@ -111,6 +112,56 @@ def test_refuses_json_that_is_no_hardware(broken):
 def test_refuses_an_unknown_word_in_json():
     with pytest.raises(InputError, match="'sideways' is not a valid Dataflow"):
         HardwareSpec.from_json({**array().to_json(), "dataflow": "sideways"})
+
+
+def composable(bits=8, **changes):
+    return array(
+        act=ActFormat(bits=bits), weight=WeightFormat(bits=bits), mac_kind=MacKind.COMPOSABLE, **changes
+    )
+
+
+def test_composable_json_round_trip_keeps_value_and_digest():
+    specs = [composable(), composable(narrowest_bits=4), composable(4), array(act=ActFormat(bits=4))]
+    for spec in specs:
+        again = HardwareSpec.from_json(spec.to_json())
+        assert (again, again.digest) == (spec, spec.digest)
+    assert len({spec.digest for spec in specs}) == len(specs)
+    assert composable() == composable(narrowest_bits=2)
+
+
+@pytest.mark.parametrize(
+    ("bits", "changes", "message"),
+    [
+        (5, {}, "a composable array's widest operands are 4x4, 8x8 or 16x16 bits, not 5x5"),
+        (
+            8,
+            {"weight": WeightFormat(bits=4)},
+            "a composable array's widest operands are 4x4, 8x8 or 16x16 bits, not 8x4",
+        ),
+        (
+            4,
+            {"narrowest_bits": 4},
+            "narrowest_bits of a 4x4 composable array must be 2, 4 or 8 and less than 4, not 4",
+        ),
+        (
+            8,
+            {"dataflow": Dataflow.WEIGHT_STATIONARY},
+            "a composable array is output-stationary, not weight-stationary",
+        ),
+        (16, {"lanes": 17}, "lanes of the narrowest operands must be an integer from 1 to 1024, not 1088"),
+        (
+            8,
+            {"max_reduction": 31},
+            "max_reduction of a composable array must be an integer from 32 to 1048576, not 31",
+        ),
+    ],
+)
+def test_refuses_what_cannot_be_composed(bits, changes, message):
+    members = {"act": ActFormat(bits=bits), "weight": WeightFormat(bits=bits), **changes}
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        array(mac_kind=MacKind.COMPOSABLE, **members)
+    with pytest.raises(InputError, match=r"^narrowest_bits must be an integer from 0 to 0, not 2$"):
+        array(narrowest_bits=2)
 
 
 def test_refuses_signed_activations_and_thresholds():
