@@ -13,7 +13,7 @@ from typing import Any
 
 from .errors import InputError
 from .files import read, read_json, write_json
-from .spec import HardwareSpec, seal, unseal
+from .spec import CoreSpec, HardwareSpec, seal, unseal
 
 MANIFEST = "design.json"
 
@@ -35,13 +35,20 @@ class Design:
 
     folder: Path
     hardware: HardwareSpec
+    """The array; a core's array where the design is a core."""
     ports: tuple[Port, ...]
     versions: dict[str, str]
+    core: CoreSpec | None = None
 
     @property
     def top(self) -> str:
         """The top module's name."""
         return self.hardware.name
+
+    @property
+    def digest(self) -> str:
+        """Of the description that the design was generated from."""
+        return self.hardware.digest if self.core is None else self.core.digest
 
     @property
     def verilog(self) -> Path:
@@ -62,8 +69,9 @@ def save_manifest(design: Design) -> None:
     """Write ``design.json`` for Verilog that was just written."""
     spec = design.hardware
     body: dict[str, Any] = {
+        **({} if design.core is None else {"core": design.core.to_json()}),
         "hardware": spec.to_json(),
-        "hardware_digest": spec.digest,
+        "hardware_digest": design.digest,
         "verilog": design.verilog.name,
         "verilog_sha256": _sha256(design.verilog),
         "macs_per_cycle": spec.macs_per_cycle,
@@ -86,9 +94,11 @@ def load_design(folder: Path) -> Design:
     manifest = folder / MANIFEST
     body = unseal(read_json(manifest), name=str(manifest))
     try:
+        core = CoreSpec.from_json(body["core"]) if "core" in body else None
         design = Design(
             folder=folder,
-            hardware=HardwareSpec.from_json(body["hardware"]),
+            hardware=HardwareSpec.from_json(body["hardware"]) if core is None else core.array,
+            core=core,
             ports=tuple(Port(**port) for port in body["ports"]),
             versions=body["versions"],
         )

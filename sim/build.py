@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import cocotb
@@ -35,18 +36,36 @@ _MACOS_LINK = (  # as in Verilator's make rules
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Verilog around a design, and what cocotb sees beside the top's ports."""
+
+    top: str
+    sources: tuple[Path, ...] = ()
+    parameters: tuple[tuple[str, int], ...] = ()
+    """Of the top."""
+    public: tuple[tuple[str, str], ...] = ()
+    """Modules and their variables."""
+
+
 def built_folder(design: Design, *, waves: bool = False) -> Path:
     """Where ``build`` keeps what it makes of ``design``; may be deleted."""
     tool = verilator()
-    return _folder(design, tool, compiler_for(tool), waves=waves)
+    return _folder(design, _bare(design), compiler_for(tool), waves=waves)
 
 
-def _folder(design: Design, tool: Tool, compiler: Compiler, *, waves: bool) -> Path:
+def _bare(design: Design) -> Bench:
+    """The design alone, seen at its ports."""
+    return Bench(top=design.top, public=tuple((design.top, port.name) for port in design.ports))
+
+
+def _folder(design: Design, bench: Bench, compiler: Compiler, *, waves: bool) -> Path:
     key = digest(
         [
             waves,
-            design.top,
-            [port.name for port in design.ports],
+            bench.top,
+            [source.read_text(encoding="utf-8") for source in bench.sources],
+            [list(pair) for pair in (*bench.parameters, *bench.public)],
             design.verilog.read_text(encoding="utf-8"),
             compiler.key,
             Path(__file__).read_text(encoding="utf-8"),
@@ -57,8 +76,16 @@ def _folder(design: Design, tool: Tool, compiler: Compiler, *, waves: bool) -> P
     return cache_folder() / "simulators" / key[:32]
 
 
-def build(design: Design, *, waves: bool = False, progress: Progress = SILENT) -> Path:
+def build(
+    design: Design,
+    *,
+    bench: Bench | None = None,
+    waves: bool = False,
+    progress: Progress = SILENT,
+) -> Path:
     """The program that simulates ``design`` under cocotb; with ``waves`` it can write an FST.
+
+    ``bench`` is what is around the design, or seen in it, if there is more than its ports.
 
     Raises:
         InputError: a tool is missing.
@@ -66,8 +93,9 @@ def build(design: Design, *, waves: bool = False, progress: Progress = SILENT) -
     """
     tool = verilator()
     compiler = compiler_for(tool)
-    folder = _folder(design, tool, compiler, waves=waves)
-    program = folder / design.top
+    bench = bench or _bare(design)
+    folder = _folder(design, bench, compiler, waves=waves)
+    program = folder / bench.top
     if program.exists():
         return program
     with (
@@ -75,29 +103,30 @@ def build(design: Design, *, waves: bool = False, progress: Progress = SILENT) -
         whole_folder(folder) as temporary,
         tempfile.TemporaryDirectory() as scratch,
     ):
-        sources = _verilate(tool, design, Path(scratch), waves=waves)
+        sources = _verilate(tool, design, bench, Path(scratch), waves=waves)
         objects = _compile(compiler, sources, waves=waves) + compiler.runtime(waves=waves)
         libs = cocotb_tools.config.libs_dir
         link = [
-            *compiler.command, "-pthread", *map(str, objects), "-o", str(temporary / design.top),
+            *compiler.command, "-pthread", *map(str, objects), "-o", str(temporary / bench.top),
             f"-Wl,-rpath,{libs}", f"-L{libs}", "-lcocotbvpi_verilator",
         ]  # fmt: skip
         call(link + [_MACOS_LINK] * (sys.platform == "darwin"))
     return program
 
 
-def _verilate(tool: Tool, design: Design, folder: Path, *, waves: bool) -> list[Path]:
+def _verilate(tool: Tool, design: Design, bench: Bench, folder: Path, *, waves: bool) -> list[Path]:
     """The C++ that Verilator makes of ``design``, and cocotb's main program."""
     control = folder / "ports.vlt"
-    lines = [f'public_flat_rw -module "{design.top}" -var "{port.name}"' for port in design.ports]
+    lines = [f'public_flat_rw -module "{module}" -var "{name}"' for module, name in bench.public]
     if design.hardware.rows * design.hardware.cols > KEEP_PE_ABOVE:
         lines.append(f'no_inline -module "{design.top}_pe"')
     control.write_text("`verilator_config\n" + "\n".join(lines) + "\n", encoding="ascii")
     call(
         [
-            str(tool.path), "--cc", "--vpi", "--prefix", "Vtop", "--top-module", design.top,
+            str(tool.path), "--cc", "--vpi", "--prefix", "Vtop", "--top-module", bench.top,
             "-Mdir", str(folder), "-Wno-fatal", "-Wno-lint", "--quiet", *["--trace-fst"] * waves,
-            str(control), str(design.verilog),
+            *[f"-G{name}={value}" for name, value in bench.parameters],
+            str(control), *map(str, bench.sources), str(design.verilog),
         ],
         environment=tool.environment,
     )  # fmt: skip

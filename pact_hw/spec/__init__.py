@@ -5,6 +5,7 @@ value quoted; everything can be written as canonical JSON and has a SHA-256 dige
 """
 
 from .canonical import SCHEMA_VERSION, canonical_json, digest, seal, unseal
+from .core import CoreSpec
 from .formats import (
     MAX_BITS,
     ActEncoding,
@@ -25,6 +26,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "ActEncoding",
     "ActFormat",
+    "CoreSpec",
     "Dataflow",
     "HardwareSpec",
     "LayerKind",

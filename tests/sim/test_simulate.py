@@ -16,9 +16,10 @@ from pact_hw.spec import (
     schedule,
 )
 from rtl_gen.emit import write_design
-from sim import build, compiler, runner
+from sim import build, compiler, runner, simulator
 from sim.products import random_products
-from sim.runner import SimulationError, require_libpython, simulate
+from sim.runner import SimulationError, simulate
+from sim.simulator import require_libpython
 from sim.vectors import PLAIN, RESET, STALLS
 
 
@@ -189,7 +190,7 @@ def test_results_of_other_vectors_are_refused(design, tmp_path, monkeypatch):
 
 
 def test_a_silent_simulator_is_ended(design, tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "SILENCE_SECONDS", 0)
+    monkeypatch.setattr(simulator, "SILENCE_SECONDS", 0)
     with pytest.raises(
         SimulationError, match=r"the simulator made no progress for 0 s; see .*simulation\.log"
     ):

@@ -1,0 +1,418 @@
+"""Inside the simulator: the core's outside against cocotbext-axi's models, with a stand-in as engine."""
+
+import logging
+import random
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import First, RisingEdge, Timer
+from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiRam, AxiResp
+
+from pact_hw.spec.program import TRANSFER_FIELDS, TRANSFER_WORDS, Destination, encode
+from pact_hw.spec.registers import ADDRESSES, IDENTITY, REGISTERS, Access, CoreError, digest_word, field_bits
+from rtl_gen.core.transfers import depths, word_beats, word_bits
+
+from core_spec import SPEC  # isort: skip
+
+MODEL, INPUT, RESULT, LIST = 0x10000, 0x40000, 0x80000, 0x8000
+BEAT = SPEC.bus_bits // 8
+ROW_BITS = SPEC.array.cols * 32
+ROW_BYTES = -(-ROW_BITS // SPEC.bus_bits) * BEAT
+FINISHED, FAILED, REFUSED = 1, 2, 4
+_SAFE = (Destination.WEIGHTS, Destination.CONSTANTS, Destination.ACTIVATIONS)
+
+
+def field(register, name, value):
+    low, bits = field_bits(register, name)
+    return value >> low & ((1 << bits) - 1)
+
+
+class Run:
+    """A random transfer list with its data, and what the engine is to see."""
+
+    def __init__(self, rng, transfers=8, longest=40, destinations=_SAFE):
+        self.memory, self.records, self.words = {}, [], []
+        where = {MODEL: 0, INPUT: 0}
+        plan = [(Destination.PROGRAM, 1)]
+        plan += [(rng.choice(destinations), rng.randint(1, longest)) for _ in range(transfers - 1)]
+        count = sum(words for _destination, words in plan)
+        for number, (destination, words) in enumerate(plan):
+            base = INPUT if destination is Destination.ACTIVATIONS else MODEL
+            where[base] += BEAT * rng.randint(0, 5)
+            depth = depths(SPEC).get(destination, 1 << 20)
+            address = rng.randint(0, depth - words) if number else 0
+            self.records.append(
+                {"destination": destination, "address": address, "words": words, "source": where[base]}
+            )
+            for word in range(words):
+                value = count if not number else rng.getrandbits(word_bits(SPEC)[destination])
+                size = word_beats(SPEC)[destination] * BEAT
+                self.memory[base + where[base]] = value.to_bytes(size, "little")
+                where[base] += size
+                seen = 0 if destination is Destination.WEIGHTS else address + word
+                self.words.append((destination, seen, value))
+
+    @property
+    def beats(self):
+        data = sum(record["words"] * word_beats(SPEC)[record["destination"]] for record in self.records)
+        return data + len(self.records) * max(1, 256 // SPEC.bus_bits)
+
+    @property
+    def results(self):
+        rows = [
+            value for destination, _address, value in self.words if destination is Destination.ACTIVATIONS
+        ]
+        return b"".join((row & ((1 << ROW_BITS) - 1)).to_bytes(ROW_BYTES, "little") for row in rows)
+
+
+class Bench:
+    def __init__(self, dut):
+        self.dut = dut
+        for bus in ("s_axi", "m_axi"):
+            logging.getLogger(f"cocotb.core.{bus}").setLevel("WARNING")
+        self.registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi"), dut.clk, dut.rst)
+        self.ram = AxiRam(AxiBus.from_prefix(dut, "m_axi"), dut.clk, dut.rst, size=1 << 20)
+        # As deep as memory controllers are, so that it is the master that limits.
+        self.ram.read_if.ar_channel.queue_occupancy_limit = 64
+        self.words, self.beats, self.first, self.last = [], 0, None, None
+        self.cycle = 0
+        cocotb.start_soon(self.watch())
+
+    @classmethod
+    async def started(cls, dut):
+        Clock(dut.clk, 2, unit="step").start()
+        dut.rst.value = 1
+        bench = cls(dut)
+        for _ in range(4):
+            await RisingEdge(dut.clk)
+        dut.rst.value = 0
+        await RisingEdge(dut.clk)
+        await RisingEdge(dut.clk)
+        return bench
+
+    def stall(self, rng, probability):
+        def pattern():
+            seeded = random.Random(rng.random())  # noqa: S311 - a test pattern
+            while True:
+                yield seeded.random() < probability
+
+        read, write = self.ram.read_if, self.ram.write_if
+        for channel in (read.ar_channel, read.r_channel, write.aw_channel, write.w_channel, write.b_channel):
+            channel.set_pause_generator(pattern())
+
+    async def watch(self):
+        dut = self.dut
+        engine = dut.engine
+        while True:
+            await RisingEdge(dut.clk)
+            self.cycle += 1
+            if dut.m_axi_rvalid.value == 1 and dut.m_axi_rready.value == 1:
+                self.beats += 1
+                self.first = self.first or self.cycle
+                self.last = self.cycle
+            if engine.write_valid.value == 1 and engine.write_ready.value == 1:
+                destination = Destination(int(engine.write_destination.value))
+                value = int(engine.write_data.value) & ((1 << word_bits(SPEC)[destination]) - 1)
+                address = 0 if destination is Destination.WEIGHTS else int(engine.write_address.value)
+                self.words.append((destination, address, value))
+
+    async def read(self, name):
+        return await self.registers.read_dword(ADDRESSES[name])
+
+    async def write(self, name, value):
+        await self.registers.write_dword(ADDRESSES[name], value)
+
+    def load(self, run):
+        for address, data in run.memory.items():
+            self.ram.write(address, data)
+        for number, record in enumerate(run.records):
+            self.ram.write_dwords(LIST + 32 * number, encode(TRANSFER_FIELDS, record, TRANSFER_WORDS))
+
+    async def start(self, run, watchdog=5000):
+        self.load(run)
+        self.words, self.beats, self.first, self.last = [], 0, None, None
+        for name, value in {
+            "MODEL_ADDRESS": MODEL,
+            "INPUT_ADDRESS": INPUT,
+            "RESULT_ADDRESS": RESULT,
+            "TRANSFERS_ADDRESS": LIST,
+            "TRANSFER_COUNT": len(run.records),
+            "WATCHDOG_CYCLES": watchdog,
+            "INTERRUPT_ENABLE": FINISHED | FAILED,
+            "INTERRUPT_STATUS": FINISHED | FAILED | REFUSED,
+            "CONTROL": 1,
+        }.items():
+            await self.write(name, value)
+
+    async def interrupt(self, cycles=20000):
+        if self.dut.irq.value != 1:
+            await First(RisingEdge(self.dut.irq), Timer(2 * cycles, unit="step"))
+        assert self.dut.irq.value == 1, "no interrupt"
+        return await self.read("INTERRUPT_STATUS")
+
+    async def runs_well(self, run):
+        """``run`` from start to end, everything compared."""
+        self.ram.write(RESULT, bytes(len(run.results)))
+        await self.start(run)
+        assert await self.interrupt() == FINISHED
+        assert self.words == run.words
+        assert self.ram.read(RESULT, len(run.results)) == run.results
+        assert self.beats == run.beats
+        assert field("STATUS", "finished", await self.read("STATUS"))
+        assert await self.read("TRANSFERS_DONE") == len(run.records)
+
+    async def fails_with(self, error):
+        assert await self.interrupt() == FAILED
+        status = await self.read("STATUS")
+        assert field("STATUS", "failed", status)
+        assert field("STATUS", "error", status) == error
+        assert not field("STATUS", "busy", status)
+
+    async def recovers(self, rng):
+        """A soft reset, and a run as if nothing had happened."""
+        await self.write("CONTROL", 2)
+        for _ in range(5000):
+            status = await self.read("STATUS")
+            if not status:
+                break
+        assert status == 0
+        await self.runs_well(Run(rng))
+
+
+def seeded(seed):
+    return random.Random(seed)  # noqa: S311 - vectors, not secrets
+
+
+@cocotb.test()
+async def registers_hold_what_they_should(dut):
+    bench = await Bench.started(dut)
+    assert await bench.read("IDENTITY") == IDENTITY
+    for word in range(8):
+        assert await bench.read(f"DIGEST_{word}") == digest_word(SPEC.digest, word)
+    for register in REGISTERS:
+        if register.access in (Access.SETTING, Access.ENABLE):
+            assert await bench.read(register.name) == register.reset
+            await bench.write(register.name, 0xFFFFFFFF)
+            everything = (1 << register.bits) - (1 << register.zero_bits)
+            assert await bench.read(register.name) == everything
+            await bench.write(register.name, 0)
+            assert await bench.read(register.name) == 0
+
+
+@cocotb.test()
+async def what_registers_cannot_do_is_answered_by_slverr(dut):
+    bench = await Bench.started(dut)
+    known = set(ADDRESSES.values())
+    for address in range(0, 256, 4):
+        answer = await bench.registers.read(address, 4)
+        assert (answer.resp == AxiResp.OKAY) == (address in known)
+    written = {r.address for r in REGISTERS if r.access not in (Access.CONSTANT, Access.STATUS)}
+    for address in range(0, 256, 4):
+        answer = await bench.registers.write(address, bytes(4))
+        assert (answer.resp == AxiResp.OKAY) == (address in written)
+    await bench.write("TRANSFER_COUNT", 7)
+    answer = await bench.registers.write(ADDRESSES["TRANSFER_COUNT"], b"\xff")
+    assert answer.resp == AxiResp.SLVERR
+    assert await bench.read("TRANSFER_COUNT") == 7
+
+
+@cocotb.test()
+async def transfers_arrive_and_results_leave(dut):
+    bench = await Bench.started(dut)
+    rng = seeded(1)
+    for stalls in (0, 0.2, 0.6):
+        bench.stall(rng, stalls)
+        for _ in range(3):
+            await bench.runs_well(Run(rng))
+
+
+@cocotb.test()
+async def the_bus_is_full(dut):
+    """Without stalls, and an engine that takes everything, there is a beat in (nearly) every cycle."""
+    bench = await Bench.started(dut)
+    rng = seeded(2)
+    run = Run(
+        rng,
+        transfers=6,
+        longest=1500 // word_beats(SPEC)[Destination.WEIGHTS],
+        destinations=(Destination.WEIGHTS,),
+    )
+    await bench.runs_well(run)
+    cycles = bench.last - bench.first + 1
+    dut._log.info(f"{bench.beats} beats in {cycles} cycles")
+    # The list's first record comes alone: its latency is the only gap.
+    assert cycles - bench.beats < 40
+
+
+@cocotb.test()
+async def short_transfers_leave_few_gaps(dut):
+    bench = await Bench.started(dut)
+    rng = seeded(3)
+    run = Run(rng, transfers=60, longest=2, destinations=(Destination.WEIGHTS,))
+    await bench.runs_well(run)
+    dut._log.info(f"{bench.beats} beats in {bench.last - bench.first + 1} cycles")
+    assert bench.beats / (bench.last - bench.first + 1) > 0.3
+
+
+@cocotb.test()
+async def a_start_while_busy_is_refused_and_changes_nothing(dut):
+    bench = await Bench.started(dut)
+    rng = seeded(4)
+    run = Run(rng, longest=120)
+    await bench.start(run)
+    await bench.write("CONTROL", 1)
+    await bench.write("MODEL_ADDRESS", 0)
+    assert await bench.read("INTERRUPT_STATUS") == REFUSED
+    assert await bench.interrupt() == REFUSED | FINISHED
+    assert bench.words == run.words
+    assert await bench.read("MODEL_ADDRESS") == MODEL
+    assert bench.ram.read(RESULT, len(run.results)) == run.results
+
+
+@cocotb.test()
+async def read_errors_stop_the_core(dut):
+    bench = await Bench.started(dut)
+    rng = seeded(5)
+    for response in (AxiResp.SLVERR, AxiResp.DECERR):
+        for stalls in (0, 0.3):
+            bench.stall(rng, stalls)
+            run = Run(rng, transfers=12)
+            # One beat of data somewhere, or of the list.
+            bad = rng.choice([*run.memory, LIST + 32 * rng.randrange(len(run.records))])
+            channel = bench.ram.read_if.r_channel
+            send, read = channel.send, bench.ram.read_if._read
+            current = {}
+
+            async def noted(address, length, read=read, current=current, bad=bad):
+                current["bad"] = address <= bad < address + length
+                return await read(address, length)
+
+            async def answered(beat, send=send, current=current, response=response):
+                if current["bad"]:
+                    beat.rresp = response
+                await send(beat)
+
+            bench.ram.read_if._read, channel.send = noted, answered
+            await bench.start(run)
+            await bench.fails_with(CoreError.BUS_READ)
+            bench.ram.read_if._read, channel.send = read, send
+            assert bench.words == run.words[: len(bench.words)]
+            await bench.recovers(rng)
+
+
+@cocotb.test()
+async def write_errors_stop_the_core(dut):
+    bench = await Bench.started(dut)
+    rng = seeded(6)
+    run = Run(rng, destinations=(Destination.ACTIVATIONS,))
+    write = bench.ram.write_if._write
+
+    async def refused(address, data):
+        if address >= RESULT + ROW_BYTES:
+            raise RuntimeError("not there")
+        await write(address, data)
+
+    bench.ram.write_if._write = refused
+    await bench.start(run)
+    await bench.fails_with(CoreError.BUS_WRITE)
+    bench.ram.write_if._write = write
+    await bench.recovers(rng)
+
+
+@cocotb.test()
+async def bad_transfers_are_refused(dut):
+    bench = await Bench.started(dut)
+    rng = seeded(7)
+    depth = depths(SPEC)
+    for change in (
+        {"words": 0},
+        {"source": 1},
+        {"destination": Destination.PROGRAM, "address": depth[Destination.PROGRAM], "words": 1},
+        {"destination": Destination.CONSTANTS, "address": depth[Destination.CONSTANTS] - 1, "words": 2},
+        {"destination": Destination.ACTIVATIONS, "address": 1, "words": depth[Destination.ACTIVATIONS]},
+    ):
+        run = Run(rng)
+        run.records[3] |= change
+        await bench.start(run)
+        await bench.fails_with(CoreError.BAD_TRANSFER)
+        assert await bench.read("TRANSFERS_DONE") <= 3
+        await bench.recovers(rng)
+
+
+@cocotb.test()
+async def transfers_left_over_are_an_error(dut):
+    bench = await Bench.started(dut)
+    rng = seeded(8)
+    run = Run(rng)
+    run.memory[next(iter(run.memory))] = (3).to_bytes(word_beats(SPEC)[Destination.PROGRAM] * BEAT, "little")
+    await bench.start(run)
+    await bench.fails_with(CoreError.BAD_TRANSFER)
+    await bench.recovers(rng)
+
+
+@cocotb.test()
+async def an_error_of_the_engine_is_reported(dut):
+    bench = await Bench.started(dut)
+    rng = seeded(9)
+    run = Run(rng)
+    run.memory[next(iter(run.memory))] = (0xFFFFFFFF).to_bytes(
+        word_beats(SPEC)[Destination.PROGRAM] * BEAT, "little"
+    )
+    await bench.start(run)
+    await bench.fails_with(CoreError.BAD_OPERATION)
+    # Before the soft reset no start is taken.
+    await bench.write("CONTROL", 1)
+    assert await bench.read("INTERRUPT_STATUS") == FAILED | REFUSED
+    await bench.recovers(rng)
+
+
+@cocotb.test()
+async def the_watchdog_ends_every_wait(dut):
+    bench = await Bench.started(dut)
+    rng = seeded(10)
+    silent = bench.ram.read_if.r_channel, bench.ram.read_if.ar_channel, bench.ram.write_if.w_channel
+    for channel in (*silent, bench.ram.write_if.b_channel):
+        run = Run(rng, destinations=(Destination.ACTIVATIONS,))
+        channel.pause = True
+        await bench.start(run, watchdog=200)
+        begun = bench.cycle
+        await bench.fails_with(CoreError.WATCHDOG)
+        assert bench.cycle - begun < 200 + 2000
+        channel.pause = False
+        await bench.recovers(rng)
+    # Too few words: the engine waits for ever.
+    run = Run(rng)
+    run.memory[next(iter(run.memory))] = (1000000).to_bytes(
+        word_beats(SPEC)[Destination.PROGRAM] * BEAT, "little"
+    )
+    await bench.start(run, watchdog=100)
+    await bench.fails_with(CoreError.WATCHDOG)
+    await bench.recovers(rng)
+
+
+@cocotb.test()
+async def a_soft_reset_at_any_time_leaves_nothing_behind(dut):
+    bench = await Bench.started(dut)
+    rng = seeded(11)
+    for cycles in (*range(1, 30, 4), *(rng.randrange(30, 400) for _ in range(5))):
+        bench.stall(rng, rng.choice((0, 0.5)))
+        await bench.start(Run(rng, transfers=20))
+        await Timer(2 * cycles, unit="step")
+        await bench.recovers(rng)
+
+
+@cocotb.test()
+async def a_reset_in_mid_transfer_leaves_nothing_behind(dut):
+    bench = await Bench.started(dut)
+    rng = seeded(12)
+    for cycles in (3, 20, 55, 150, 333):
+        await bench.start(Run(rng, transfers=20))
+        await Timer(2 * cycles, unit="step")
+        dut.rst.value = 1
+        for _ in range(3):
+            await RisingEdge(dut.clk)
+        dut.rst.value = 0
+        for _ in range(3):
+            await RisingEdge(dut.clk)
+        assert await bench.read("STATUS") == 0
+        await bench.runs_well(Run(rng))
