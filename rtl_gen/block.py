@@ -68,6 +68,10 @@ class Block(wiring.Component):  # type: ignore[misc]
         """The body that synthesis is to have (``structure.py``); None: what ``_build`` gives."""
         return None
 
+    def body(self) -> list[str] | None:
+        """The module's body as Verilog, its outputs registers; None: what ``_build`` gives."""
+        return None
+
     def _build(self, m: Module) -> None:
         """Put the block's logic into ``m``."""
         raise NotImplementedError
@@ -94,7 +98,7 @@ class Block(wiring.Component):  # type: ignore[misc]
     def place(self, m: Module, label: str, **connections: Value) -> None:
         """Put an instance of this block, called ``label``, into module ``m``.
 
-        Every port but clock and reset is connected by name, to a value of its width.
+        Every port is connected by name, to a value of its width; clock and reset need not be named.
         """
         self._instantiate(m, label, connections, 1)
 
@@ -112,7 +116,8 @@ class Block(wiring.Component):  # type: ignore[misc]
         sliced = []
         for port in self.ports:
             if port.name in ("clk", "rst"):
-                pins[f"i_{port.name}"] = ClockSignal() if port.name == "clk" else ResetSignal()
+                usual = ClockSignal() if port.name == "clk" else ResetSignal()
+                pins[f"i_{port.name}"] = connections.pop(port.name, usual)
                 continue
             value = connections.pop(port.name)
             if len(value) == count * port.width:

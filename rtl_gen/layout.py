@@ -33,6 +33,14 @@ def inline_conditions(module: str) -> str:
     return module
 
 
+_LOGICAL_NOT = re.compile(r"! ((?:\\\$\S+ |[a-z]\w*)(?:\[[\d:]+\])?)")
+
+
+def plain_zero_tests(module: str) -> str:
+    """``! a`` of a vector, as Yosys spells ``a == 0``, as ``~ (| a)``."""
+    return _LOGICAL_NOT.sub(r"~ (| \1)", module)
+
+
 _REPEATED = re.compile(r"(?<=[{ ])((?:\\\$\S+ |[a-z]\w*)(?:\[\d+\])?)((?:, \1(?![\w\[' ]))+)")
 
 
@@ -45,6 +53,15 @@ def _port_line(port: Port, kind: str, *, last: bool) -> str:
     span = f"[{port.width - 1}:0]" if port.width > 1 else ""
     declaration = f"  {port.direction:<6} {kind:<4} {span:>9} {port.name}{'' if last else ','}"
     return f"{declaration:<44} // {port.description}"
+
+
+def with_body(block: Block, body: list[str]) -> str:
+    """The module of ``block`` with lines ``body``."""
+    ports = block.ports
+    kinds = {"input": "wire", "output": "reg"}
+    head = [_port_line(port, kinds[port.direction], last=port is ports[-1]) for port in ports]
+    lines = [f"  {line}" for line in body]
+    return "\n".join([f"module {block.module_name} (", *head, ");", *lines, "endmodule\n"])
 
 
 def with_port_list(module: str, block: Block) -> str:
@@ -84,5 +101,7 @@ def with_structure(module: str, body: list[str] | None) -> str:
 
 def laid_out(module: str, block: Block) -> str:
     """The module of ``block`` as it is written to the file."""
-    module = with_port_list(collapse_repeats(inline_conditions(module)), block)
+    if (body := block.body()) is not None:
+        return comment(block.summary) + with_body(block, body)
+    module = with_port_list(collapse_repeats(plain_zero_tests(inline_conditions(module))), block)
     return comment(block.summary) + with_structure(module, block.structure())

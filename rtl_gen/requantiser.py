@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Shape, Signal, signed
+from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed
 
 from pact_hw.spec import HardwareSpec, RequantiserSpec, signed_bits
 
@@ -59,6 +59,14 @@ class Requantiser(Block):
         )
 
     def _build(self, m: Module) -> None:
+        total = self._total(m, self.advance, self.advance)
+        level = self._level(m, total)
+        data_next = named(m, "data_next", Mux(self.raw, total[: len(self.data)], level), len(self.data))
+        with m.If(self.advance):
+            m.d.sync += self.data.eq(data_next)
+
+    def _total(self, m: Module, load_products: Value, load_total: Value) -> Signal:
+        """The registered sum that is to be shifted, behind the registered products."""
         acc, mult = self.acc.as_signed(), self.mult.as_signed()
         residual_mult, add = self.residual_mult.as_signed(), self.add.as_signed()
         product = Signal(signed(len(acc) + len(mult)))
@@ -72,19 +80,17 @@ class Requantiser(Block):
         products = product + residual_product
         products_sum = named(m, "products_sum", products, products.shape())
         total_next = named(m, "total_next", products_sum + add, total.shape())
+        with m.If(load_products):
+            m.d.sync += [product.eq(product_next), residual_product.eq(residual_product_next)]
+        with m.If(load_total):
+            m.d.sync += total.eq(total_next)
+        return total
 
+    def _level(self, m: Module, total: Signal) -> Signal:
+        """``total``, shifted and saturated."""
         shifted = named(m, "shifted", total >> self.shift, total.shape())
         limit = self.limit
         # Only asked where the sign bit is 0.
         above_limit = named(m, "above_limit", shifted[:-1] > limit, 1)
         saturated = named(m, "saturated", Mux(above_limit, limit, shifted[: len(limit)]), limit.shape())
-        level = named(m, "level", Mux(shifted[-1], 0, saturated), limit.shape())
-        data_next = named(m, "data_next", Mux(self.raw, total[: len(self.data)], level), len(self.data))
-
-        with m.If(self.advance):
-            m.d.sync += [
-                product.eq(product_next),
-                residual_product.eq(residual_product_next),
-                total.eq(total_next),
-                self.data.eq(data_next),
-            ]
+        return named(m, "level", Mux(shifted[-1], 0, saturated), limit.shape())

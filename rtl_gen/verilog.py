@@ -114,7 +114,8 @@ def _yosys(script: str) -> str:
 
 
 def modules(blocks: Sequence[Block]) -> dict[Block, str]:
-    """The Verilog of each of ``blocks``, in their order, as Yosys writes it."""
+    """The Verilog of each of ``blocks``, in their order, as Yosys writes it; "" of those with a body."""
+    everything, blocks = blocks, [block for block in blocks if block.body() is None]
     text = "\n".join(
         rtlil.convert(
             block,
@@ -128,9 +129,9 @@ def modules(blocks: Sequence[Block]) -> dict[Block, str]:
     registers = "\n".join(
         f"opt_dff -simple-dffe {'' if block.resets else '-nosdff'} {block.module_name}" for block in blocks
     )
-    written = _yosys(_SCRIPT.format(rtlil=expand(widen(text), blocks), registers=registers))
+    written = _yosys(_SCRIPT.format(rtlil=expand(widen(text), everything), registers=registers))
     found = {
         match[1]: match[0]
         for match in re.finditer(r"^module (\w+)\(.*?^endmodule\n", written, re.DOTALL | re.MULTILINE)
     }
-    return {block: found[block.module_name] for block in blocks}
+    return {block: found[block.module_name] if block in blocks else "" for block in everything}

@@ -1,0 +1,69 @@
+"""The patch buffer: what each row of the array will read, in banks of its own."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.utils import ceil_log2
+
+from pact_hw.spec import CoreSpec
+
+from ..arithmetic import elements, named
+from ..block import Block, input_port, output_port
+from .memory import Memory
+from .sizes import lane_bits
+
+
+class Patches(Block):
+    """A bank for each row, of two halves: one is filled while the other is read, all banks at one address."""
+
+    def __init__(self, core: CoreSpec) -> None:
+        self._core = core
+        self._bank = Memory(f"{core.name}_memory_patch", depth=2 * core.patch_words, width=core.word_bits)
+        array = core.array
+        super().__init__(
+            f"{core.name}_patches",
+            [
+                input_port("write_rows", array.rows, "the row that is filled, or none"),
+                input_port("write_half", 1, ""),
+                input_port("write_address", ceil_log2(core.patch_words), "word of the patch"),
+                input_port("write_data", core.word_bits, ""),
+                input_port("read_enable", 1, "a beat"),
+                input_port("read_half", 1, ""),
+                input_port("read_address", lane_bits(core), "lane group of the patch"),
+                output_port("act", array.rows * array.lanes * array.act.bits, "a cycle later"),
+            ],
+            [self._bank],
+        )
+
+    def _build(self, m: Module) -> None:
+        core = self._core
+        part_bits = ceil_log2(core.lane_groups)
+
+        def placed(half: Signal, word: Signal, name: str) -> Signal:
+            beyond = Mux(half, core.patch_words, 0)
+            return named(m, name, word + beyond, self._bank.address_bits)
+
+        words = Signal(core.array.rows * core.word_bits)
+        self._bank.place_each(
+            m,
+            "bank",
+            core.array.rows,
+            write_enable=self.write_rows,
+            write_address=placed(self.write_half, self.write_address, "filled"),
+            write_data=self.write_data,
+            read_enable=self.read_enable,
+            read_address=placed(self.read_half, self.read_address[part_bits:], "read"),
+            read_data=words,
+        )
+        if not part_bits:
+            m.d.comb += self.act.eq(words)
+            return
+        part = Signal(part_bits)
+        with m.If(self.read_enable):
+            m.d.sync += part.eq(self.read_address[:part_bits])
+        rows = []
+        for number, word in enumerate(elements(words, core.array.rows)):
+            row = Signal(len(self.act) // core.array.rows, name=f"act_{number}")
+            m.d.comb += row.eq(Array(elements(word, core.lane_groups))[part])
+            rows.append(row)
+        m.d.comb += self.act.eq(Cat(*rows))

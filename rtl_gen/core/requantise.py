@@ -1,0 +1,159 @@
+"""From sums to levels: a requantiser for each column, and the constants that each stage reads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.utils import ceil_log2
+
+from pact_hw.spec import CoreSpec
+
+from ..arithmetic import elements, named
+from ..block import Block, input_port, output_port
+from ..requantiser import Requantiser
+from .memory import Memory
+from .operand import level_bits
+from .sizes import constant_bits, field_ports, group_bits
+
+LATENCY_CYCLES = 4
+"""From ``done`` to the level: sum, products, total, level."""
+
+
+class LevelRequantiser(Requantiser):
+    """clip((acc * mult + residual * residual_mult + add) >> shift, 0, limit), each stage when it is needed."""
+
+    def __init__(self, core: CoreSpec) -> None:
+        requantiser = core.requantiser
+        # The requantiser sees sums over the widest formats.
+        self._spec = replace(core.array, acc_bits=core.sum_bits)
+        self._requantiser = requantiser
+        Block.__init__(
+            self,
+            f"{core.name}_requantiser",
+            [
+                input_port("multiply", 1, "stage 1: register the products"),
+                input_port("sum_up", 1, "stage 2: register their sum"),
+                input_port("saturate", 1, "stage 3: register the level"),
+                input_port("acc", core.sum_bits, "stage 1: sum, two's complement"),
+                input_port("mult", requantiser.mult_bits, "stage 1: two's complement"),
+                input_port("residual", requantiser.residual_bits, "stage 1: level, unsigned"),
+                input_port("residual_mult", requantiser.mult_bits, "stage 1: two's complement"),
+                input_port("add", requantiser.add_bits, "stage 2: two's complement"),
+                input_port("shift", requantiser.shift_bits, "stage 3: unsigned"),
+                input_port("limit", requantiser.level_bits, "stage 3: highest level, unsigned"),
+                output_port("data", requantiser.level_bits, "level"),
+            ],
+        )
+
+    def _build(self, m: Module) -> None:
+        total = self._total(m, self.multiply, self.sum_up)
+        level = self._level(m, total)
+        with m.If(self.saturate):
+            m.d.sync += self.data.eq(level)
+
+
+class Requantise(Block):
+    """Three stages behind the sums. What belongs to a row goes along with it."""
+
+    resets = True
+    fields = ("limit",)
+
+    def __init__(self, core: CoreSpec) -> None:
+        self._core = core
+        self._requantiser = LevelRequantiser(core)
+        r, cols = core.requantiser, core.array.cols
+        self._constants = {
+            name: Memory(f"{core.name}_memory_{name}", depth=core.constant_words, width=cols * bits)
+            for name, bits in (("mults", 2 * r.mult_bits), ("adds", r.add_bits), ("shifts", r.shift_bits))
+        }
+        super().__init__(
+            f"{core.name}_requantise",
+            [
+                input_port("write_enable", 1, "constants from the bus"),
+                input_port("write_address", ceil_log2(core.constant_words), "word"),
+                input_port("write_data", core.constant_word_bits, ""),
+                *field_ports(core, self.fields),
+                input_port("done", 1, "sums are whole from the next cycle on"),
+                input_port("constant", constant_bits(core), "with done: word of their constants"),
+                input_port("valid", 1, "with done: the pixel is in the result"),
+                input_port("last", 1, "with done: the operation's last"),
+                input_port("address", group_bits(core), "with done: column group of the result"),
+                input_port("sums", cols * core.sum_bits, "a cycle after done"),
+                input_port("residuals", cols * level_bits(core), "a cycle after done"),
+                output_port("level_begin", 1, f"{LATENCY_CYCLES} cycles after done: levels are there"),
+                output_port("level_valid", 1, "of a pixel in the result"),
+                output_port("level_last", 1, "the operation's last"),
+                output_port("level_address", group_bits(core), "column group of the result"),
+                output_port("levels", cols * r.level_bits, "cols levels"),
+            ],
+            [*self._constants.values(), self._requantiser],
+        )
+
+    def _build(self, m: Module) -> None:
+        core, r = self._core, self._core.requantiser
+        cols = core.array.cols
+        stages = [self.done]  # stages[i]: sums that were done i cycles ago are in stage i
+        contexts = [Cat(self.valid, self.last, self.address)]
+        constants: list[Signal] = [self.constant]
+        for number in range(1, LATENCY_CYCLES + 1):
+            stage = self.level_begin if number == LATENCY_CYCLES else Signal(name=f"stage_{number}")
+            context = Signal(len(contexts[0]), name=f"context_{number}", reset_less=True)
+            m.d.sync += stage.eq(stages[-1])
+            with m.If(stages[-1]):
+                m.d.sync += context.eq(contexts[-1])
+            if number < 3:
+                constant = Signal(len(self.constant), name=f"constant_{number}", reset_less=True)
+                with m.If(stages[-1]):
+                    m.d.sync += constant.eq(constants[-1])
+                constants.append(constant)
+            stages.append(stage)
+            contexts.append(context)
+        m.d.comb += Cat(self.level_valid, self.level_last, self.level_address).eq(contexts[-1])
+
+        written = self._written(m)
+        read: dict[str, Signal] = {}
+        for stage, (name, memory) in enumerate(self._constants.items()):
+            read[name] = Signal(len(written[name]), name=name)
+            memory.place(
+                m,
+                f"memory_{name}",
+                write_enable=self.write_enable,
+                write_address=self.write_address,
+                write_data=written[name],
+                read_enable=stages[stage],
+                read_address=constants[stage][: memory.address_bits],
+                read_data=read[name],
+            )
+        pairs = [(pair[: r.mult_bits], pair[r.mult_bits :]) for pair in elements(read["mults"], cols)]
+        residuals = [
+            named(m, f"residual_{col}", level, r.residual_bits)
+            for col, level in enumerate(elements(self.residuals, cols))
+        ]
+        self._requantiser.place_each(
+            m,
+            "requantiser",
+            cols,
+            multiply=stages[1],
+            sum_up=stages[2],
+            saturate=stages[3],
+            acc=self.sums,
+            mult=Cat(*(mult for mult, _ in pairs)),
+            residual=Cat(*residuals),
+            residual_mult=Cat(*(mult for _, mult in pairs)),
+            add=read["adds"],
+            shift=read["shifts"],
+            limit=self.limit,
+            data=self.levels,
+        )
+
+    def _written(self, m: Module) -> dict[str, Signal]:
+        """The parts of a word of constants, by memory: mult and residual_mult, add, shift of each column."""
+        r = self._core.requantiser
+        parts: dict[str, list[Signal]] = {name: [] for name in self._constants}
+        for channel in elements(self.write_data, self._core.array.cols):
+            after_mult, after_add = r.mult_bits, r.mult_bits + r.add_bits
+            parts["mults"] += [channel[:after_mult], channel[after_add + r.shift_bits :]]
+            parts["adds"].append(channel[after_mult:after_add])
+            parts["shifts"].append(channel[after_add : after_add + r.shift_bits])
+        return {name: Cat(*values) for name, values in parts.items()}

@@ -1,0 +1,61 @@
+"""Widths of a core's addresses and of the fields that its registers hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amaranth.utils import ceil_log2
+
+from pact_hw.design import Port
+from pact_hw.spec import CoreSpec
+from pact_hw.spec.program import FIELDS
+
+from ..block import input_port
+
+_WORDS = {"source", "origin"} | {
+    f"{step}_{axis}_words" for step in ("load", "row", "tile") for axis in ("x", "y")
+}
+_FIELD_BITS = {field.name: field.bits for field in FIELDS}
+SIGNED = {field.name for field in FIELDS if field.signed}
+
+
+def word_bits(core: CoreSpec) -> int:
+    """Of an address in the activation buffer; one that is just beyond it can be told."""
+    return core.activation_words.bit_length()
+
+
+def group_bits(core: CoreSpec) -> int:
+    """Of an address in column groups: the word, then the group in it."""
+    return word_bits(core) + ceil_log2(core.col_groups)
+
+
+def lane_bits(core: CoreSpec) -> int:
+    """Of an address in a patch, in lane groups."""
+    return ceil_log2(core.patch_words * core.lane_groups)
+
+
+def constant_bits(core: CoreSpec) -> int:
+    """Of an address in the constants; one that is just beyond them can be told."""
+    return core.constant_words.bit_length()
+
+
+def field_bits(core: CoreSpec, name: str) -> int:
+    """Bits that field ``name`` of an operation needs in this core."""
+    bits = _FIELD_BITS[name]
+    if name in _WORDS:
+        return min(bits, word_bits(core))
+    if name.startswith("act_") and name != "act_slices":
+        return min(bits, lane_bits(core))
+    if name == "constants":
+        return min(bits, constant_bits(core))
+    if name == "limit":
+        return min(bits, core.requantiser.level_bits)
+    grouped = name in ("out", "residual") or name.startswith(("out_", "residual_"))
+    if grouped and bits >= 24:
+        return min(bits, group_bits(core))
+    return bits
+
+
+def field_ports(core: CoreSpec, names: Sequence[str]) -> list[Port]:
+    """Inputs of a block that reads these fields of the operation."""
+    return [input_port(name, field_bits(core, name), "of the operation") for name in names]

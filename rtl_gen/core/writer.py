@@ -1,0 +1,97 @@
+"""The writer: a row's levels into the activation buffer, a plane a cycle; or its sums to the results."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from amaranth.utils import ceil_log2
+
+from pact_hw.spec import CoreSpec
+from pact_hw.spec.core import RESULT_BITS
+
+from ..arithmetic import elements, named
+from ..block import Block, input_port, output_port
+from .sizes import field_ports, group_bits, word_bits
+
+
+class Writer(Block):
+    """Writes levels as they come: their planes are through before the next ones come."""
+
+    resets = True
+    fields = ("out_planes", "out_plane", "raw")
+
+    def __init__(self, core: CoreSpec) -> None:
+        self._core = core
+        array, cols = core.array, core.array.cols
+        super().__init__(
+            f"{core.name}_writer",
+            [
+                *field_ports(core, self.fields),
+                input_port("done", 1, "sums are whole from the next cycle on"),
+                input_port("valid", 1, "with done: the pixel is in the result"),
+                input_port("last", 1, "with done: the operation's last"),
+                input_port("sums", cols * core.sum_bits, "a cycle after done"),
+                input_port("level_begin", 1, "levels are there"),
+                input_port("level_valid", 1, "of a pixel in the result"),
+                input_port("level_last", 1, "the operation's last"),
+                input_port("level_address", group_bits(core), "column group"),
+                input_port("levels", cols * core.requantiser.level_bits, "until the next begin"),
+                output_port("write_enable", core.col_groups, "column groups of the word"),
+                output_port("write_address", word_bits(core), "word"),
+                output_port("write_data", cols * array.act.bits, "a plane of cols levels"),
+                output_port("out_of_range", 1, "the address is beyond the buffer"),
+                output_port("result_valid", 1, "sums are offered, and held until taken"),
+                input_port("result_ready", 1, "sums are taken"),
+                output_port("result_data", cols * RESULT_BITS, "cols sums, two's complement"),
+                output_port("waits", 1, "only for the last sums to be taken"),
+                output_port("ends", 1, "the operation's last cycle"),
+            ],
+        )
+
+    def _build(self, m: Module) -> None:
+        core, cols = self._core, self._core.array.cols
+        bits = core.array.act.bits
+        group = Signal(len(self.level_address))  # of the next plane
+        left = Signal(len(self.out_planes))  # planes after the present one
+        plane = Signal(max(1, ceil_log2(core.act_planes)))
+        begin = named(m, "first_plane", self.level_begin & ~self.raw, 1)
+        writing = named(m, "writing", begin | left.any(), 1)
+        asked = named(m, "asked", Mux(begin, self.level_address, group), len(group))
+        following = named(m, "group_next", (asked + self.out_plane)[: len(group)], len(group))
+        planes_less_1 = named(m, "planes_less_1", self.out_planes - 1, len(left))
+        left_less_1 = named(m, "left_less_1", left - 1, len(left))
+        remaining = named(m, "remaining", Mux(begin, planes_less_1, left_less_1), len(left))
+        number = named(m, "number", Mux(begin, 0, plane), len(plane))
+        with m.If(writing):
+            m.d.sync += [group.eq(following), left.eq(remaining), plane.eq((number + 1)[: len(plane)])]
+        parts = ceil_log2(core.col_groups)
+        word = asked[parts:]
+        beyond = named(m, "beyond", word >= core.activation_words, 1)
+        valid = named(m, "valid_plane", writing & self.level_valid, 1)
+        planes = []
+        for level in elements(self.levels, cols):
+            whole = Cat(level, Const(0, max(0, core.act_planes * bits - len(level))))
+            planes.append(Array(whole[p * bits : (p + 1) * bits] for p in range(core.act_planes))[number])
+        m.d.comb += [
+            self.write_enable.eq(Mux(valid & ~beyond, Const(1, core.col_groups) << asked[:parts], 0)),
+            self.write_address.eq(word),
+            self.write_data.eq(Cat(*planes)),
+            self.out_of_range.eq(valid & beyond),
+        ]
+        self._offer(m)
+        ended = Signal()  # the last sums have been offered
+        m.d.sync += ended.eq(self.raw & ((self.done & self.last) | (ended & ~self.ends)))
+        last_plane = named(m, "last_plane", writing & self.level_last & (remaining == 0), 1)
+        m.d.comb += [
+            self.waits.eq(ended & self.result_valid & ~self.result_ready),
+            self.ends.eq(Mux(self.raw, ended & ~self.waits, last_plane)),
+        ]
+
+    def _offer(self, m: Module) -> None:
+        """Raw sums, while they stand in their register."""
+        with m.If(self.done & self.valid & self.raw):
+            m.d.sync += self.result_valid.eq(1)
+        with m.Elif(self.result_ready):
+            m.d.sync += self.result_valid.eq(0)
+        sums = [value.as_signed() for value in elements(self.sums, self._core.array.cols)]
+        wide = [Cat(value, value[-1].replicate(max(0, RESULT_BITS - len(value)))) for value in sums]
+        m.d.comb += self.result_data.eq(Cat(*(value[:RESULT_BITS] for value in wide)))
