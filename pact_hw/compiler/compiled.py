@@ -78,6 +78,11 @@ class Compiled:
         return sum(layer.cycles for layer in self.layers)
 
     @property
+    def activation_words(self) -> int:
+        """Words of the activation buffer that are used."""
+        return max(place.base + place.words for place in self.placements.values())
+
+    @property
     def result_bytes(self) -> int:
         """Bytes that the core writes."""
         return len(self.logits.rows) * self._row_bytes

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import InputError
-from ..golden.matmul import Int64
-from ..golden.network import Tensors
+from ..golden.matmul import Int64, decode_weights
+from ..golden.network import Tensors, weight_matrix
 from ..golden.offset import offset_add
-from ..spec import ActFormat, LayerKind, LayerSpec, NetworkSpec, RequantiserKind, accumulator_range
+from ..spec import ActFormat, LayerKind, LayerSpec, NetworkSpec, RequantiserKind, signed_bits
 from ..spec.core import RESULT_BITS, CoreSpec
 from ..spec.network import INPUT
 from ..spec.program import Opcode
@@ -84,14 +84,21 @@ class Lowering:
             formats.append(("residual levels", layer.residual_act.bits, core.requantiser.residual_bits))
         if layer.weight is not None:
             formats.append(("weights", layer.weight.bits, core.widest_weight_bits))
-            if layer.out is None:
-                act = ActFormat(bits=layer.act.bits)
-                ends = accumulator_range(act, layer.weight, need)
-                if max(-ends[0], ends[1] + 1) > 1 << (RESULT_BITS - 1):
-                    raise InputError(f"layer {name!r}: its sums take more than {RESULT_BITS} bits")
         for what, bits, have in formats:
             if bits > have:
                 raise InputError(f"layer {name!r} has {what} of {bits} bits, the core of at most {have}")
+        bits, have = signed_bits(*self._sums(layer)), RESULT_BITS if layer.out is None else core.sum_bits
+        if bits > min(have, core.sum_bits):
+            raise InputError(f"layer {name!r} has sums of {bits} bits, the core of at most {have}")
+
+    def _sums(self, layer: LayerSpec) -> tuple[int, int]:
+        """The lowest and the highest sum of codes that there can be."""
+        codes = layer.act.max - layer.act.min
+        if layer.weight is None:
+            return 0, codes * layer.reduction
+        weights = decode_weights(weight_matrix(layer, self._tensors[f"{layer.name}.weight"]), layer.weight)
+        low, high = np.minimum(weights, 0).sum(axis=0).min(), np.maximum(weights, 0).sum(axis=0).max()
+        return int(low) * codes, int(high) * codes
 
     def _source(self, layer: LayerSpec, tensor: str) -> Source:
         """All pixels of ``tensor`` as ``layer`` reads them, and all their words."""

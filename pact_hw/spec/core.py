@@ -54,6 +54,8 @@ class CoreSpec:
         constant_words: Depth of the requantiser's constants, in words of ``cols`` channels.
         program_words: Depth of the program memory, in 32-bit words.
         bus_bits: Width of the data bus.
+        sum_bits: Width of a sum behind the array, two's complement; by default whatever the widest formats
+            can give. While slices are summed up it may wrap; only the end must fit.
     """
 
     array: HardwareSpec
@@ -65,6 +67,7 @@ class CoreSpec:
     constant_words: int = 128
     program_words: int = 4096
     bus_bits: int = 64
+    sum_bits: int = 0
 
     def __post_init__(self) -> None:
         array = self.array
@@ -89,6 +92,12 @@ class CoreSpec:
             check_int(name, getattr(self, name), 16, 1 << 24)
         if self.bus_bits not in (32, 64, 128, 256, 512):
             raise InputError(f"bus_bits must be 32, 64, 128, 256 or 512, not {self.bus_bits!r}")
+        if self.sum_bits == 0:
+            act = ActFormat(bits=self.widest_act_bits)
+            weight = WeightFormat(bits=self.widest_weight_bits, encoding=array.weight.encoding)
+            exact = signed_bits(*accumulator_range(act, weight, array.max_reduction))
+            object.__setattr__(self, "sum_bits", exact)
+        check_int("sum_bits", self.sum_bits, array.acc_bits, 62)
 
     @property
     def name(self) -> str:
@@ -157,15 +166,6 @@ class CoreSpec:
         while self.array.weight.max * ((1 << bits * slices) - 1) // ((1 << bits) - 1) < highest:
             slices += 1
         return slices
-
-    @property
-    def sum_bits(self) -> int:
-        """Width of an exact sum over the widest formats, behind the array; two's complement."""
-        act = ActFormat(bits=self.widest_act_bits)
-        weight = WeightFormat(bits=self.widest_weight_bits, encoding=self.array.weight.encoding)
-        # Two's-complement slices may overshoot by a carry while they are summed up.
-        carry = self.array.weight.encoding is WeightEncoding.TWOS_COMPLEMENT
-        return signed_bits(*accumulator_range(act, weight, self.array.max_reduction)) + carry
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON members; ``from_json`` gives the same spec back."""

@@ -160,7 +160,7 @@ class Machine:
             )
             pixel = tx * f["tile_x_words"] + gx * f["row_x_words"] + px * f["load_x_words"]
             address = line[:, None, None] + pixel[None, :, None] + word
-            inside = ((0 <= y) & (y < f["source_height"]))[:, None] & ((0 <= x) & (x < f["source_width"]))
+            inside = ((y >= 0) & (y < f["source_height"]))[:, None] & ((x >= 0) & (x < f["source_width"]))
             found = self.memory[np.where(inside[..., None], address, 0)] * inside[..., None, None]
             rows.append(found.reshape(-1, self.array.lanes))
         assert len(rows) == self.array.rows

@@ -1,7 +1,8 @@
 """Compiled networks on a plain functional core hold exactly the reference's levels, every layer."""
 
 import numpy as np
-import pytest
+from core_machine import Machine
+from core_networks import big_core, cores, networks, random_levels, random_tensors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,9 +10,6 @@ from pact_hw.compiler import compile_network
 from pact_hw.errors import InputError
 from pact_hw.golden import network as golden
 from pact_hw.spec import WeightEncoding
-
-from core_machine import Machine
-from core_networks import big_core, cores, networks, random_levels, random_tensors
 
 
 def check(network, tensors, core, levels, *, eager=True, compiled=None):

@@ -1,0 +1,103 @@
+"""The smallest core for a network, around a given array."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..golden.network import Tensors
+from ..spec import HardwareSpec, NetworkSpec, RequantiserSpec, accumulator_range, signed_bits
+from ..spec.core import CoreSpec
+from ..spec.formats import ActFormat
+from ..spec.program import WORDS, Opcode
+from .compile import compile_network
+from .lowering import lower
+from .work import Work
+
+_MOST = 1 << 24
+_WIDEST = RequantiserSpec(mult_bits=56, add_bits=62, max_shift=60, level_bits=16, residual_bits=16)
+
+
+def core_for(
+    network: NetworkSpec,
+    tensors: Tensors,
+    array: HardwareSpec,
+    *,
+    bus_bits: int = 64,
+    bus_limited: bool = True,
+) -> CoreSpec:
+    """A core that runs ``network``: ``array`` with the requantiser, the widths and the buffers that it takes.
+
+    The patch buffer is the smallest with which the predicted time is within 1 % of the best; weights and
+    constants are double-buffered.
+
+    Raises:
+        InputError: no core with such an array runs the network.
+    """
+    layers = network.layers
+    levels = [x.act.bits for x in layers] + [x.out.bits for x in layers if x.out is not None]
+    widest = max([array.act.bits, *levels])
+    weights = max([array.weight.bits, *(x.weight.bits for x in layers if x.weight is not None)])
+    reduction = max(layer.reduction for layer in layers)
+    roomy = CoreSpec(
+        array=replace(array, requantiser=_WIDEST, max_reduction=reduction, acc_bits=0),
+        widest_act_bits=widest,
+        widest_weight_bits=weights,
+        activation_words=_MOST, patch_words=1 << 16, weight_words=_MOST, constant_words=_MOST,
+        program_words=_MOST, bus_bits=bus_bits,
+    )  # fmt: skip
+    works = lower(network, tensors, roomy).works
+    sums = [
+        signed_bits(*accumulator_range(ActFormat(bits=x.act.bits), x.weight, x.reduction))
+        for x in layers
+        if x.weight is not None
+    ]
+    core = replace(
+        roomy,
+        array=replace(roomy.array, requantiser=_requantiser(works, widest)),
+        sum_bits=max([roomy.array.acc_bits, *sums]),
+        weight_words=_power(2 * max(work.tile_weights for work in works)),
+        constant_words=_power(2 * max(work.n_tiles for work in works if work.constants is not None)),
+        program_words=_power((len(works) + 1) * WORDS),
+    )
+    return _with_patches(network, tensors, core, works, bus_limited)
+
+
+def _power(words: int) -> int:
+    return max(16, 1 << (words - 1).bit_length())
+
+
+def _requantiser(works: list[Work], level_bits: int) -> RequantiserSpec:
+    found = [work.constants for work in works if work.constants is not None]
+
+    def bits(names: tuple[str, ...]) -> int:
+        ends = [
+            int(end)
+            for c in found
+            for name in names
+            for v in [getattr(c, name)]
+            for end in (v.min(), v.max())
+        ]
+        return max(2, signed_bits(min([0, *ends]), max([0, *ends])))
+
+    return RequantiserSpec(
+        mult_bits=bits(("mult", "residual_mult")),
+        add_bits=bits(("add",)),
+        max_shift=max([0, *(int(c.shift.max()) for c in found)]),
+        level_bits=level_bits,
+        residual_bits=level_bits,
+    )
+
+
+def _with_patches(
+    network: NetworkSpec, tensors: Tensors, core: CoreSpec, works: list[Work], bus_limited: bool
+) -> CoreSpec:
+    """``core`` with patch buffer and activation buffer as large as they pay."""
+    matrices = [work for work in works if work.opcode == Opcode.MATRIX]
+    words = _power(max(w.source.words * (1 if w.skip > 1 else w.y.kernel * w.x.kernel) for w in matrices))
+    best = compile_network(network, tensors, core, bus_limited=bus_limited)
+    while True:
+        found = replace(core, patch_words=words)
+        compiled = compile_network(network, tensors, found, bus_limited=bus_limited)
+        if compiled.cycles <= 1.01 * best.cycles or words >= core.patch_words:
+            return replace(found, activation_words=max(16, compiled.activation_words))
+        words *= 2
