@@ -10,14 +10,15 @@ cycles from that pass's last beat on).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from .core import CoreSpec
 from .program import FIELDS, Opcode
 
-FETCH_CYCLES = len(FIELDS) + 3
-"""From one operation's end to the next one's start: address, a word a cycle, the last word's register,
-and the start itself."""
+START_CYCLES = 1
+"""From the start to the first operation's fetch, when the program is there."""
+FETCH_CYCLES = len(FIELDS) + 2
+"""From one operation's end to the next one's begin: a word a cycle, memory, and the check."""
 LOAD_LATENCY = 2
 """From the loader's last read of a tile to the first beat that reads the patch."""
 DRAIN_LATENCY = 3
@@ -26,8 +27,8 @@ REQUANTISE_LATENCY = 4
 """From the operand's arrival to the first written plane: sum, product, total, level."""
 RAW_LATENCY = 1
 """From a row's turn to the sums' offer."""
-END_CYCLES = 1
-"""What is left of the program when the last operation has ended: nothing but the ``END``."""
+END_CYCLES = 2
+"""Of the ``END``: one word."""
 
 
 def operand_cycles(fields: Mapping[str, int]) -> int:
@@ -50,20 +51,18 @@ def matrix_cycles(core: CoreSpec, fields: Mapping[str, int]) -> int:
     drain = core.array.rows * f["drain_step"]
     passes = f["n_tiles"] * f["block_y"] * f["block_x"] * f["act_slices"] * f["weight_slices"]
     tiles = f["tiles_y"] * f["tiles_x"]
-    # Cycles since the start in which the last word was read, and the last beat issued, of each tile.
-    loaded, ends = 0, [-drain, -drain]
-    step = 0
+    # Cycles since the begin in which the last word was read, and the last beat issued, of a tile; ``end``
+    # is the tile before, ``freed`` the one before that.
+    loaded, end, freed = 0, -drain, 0
+    lead = None
     for tile in range(tiles):
-        loaded = max(loaded, ends[-2] if tile > 1 else 0) + load
-        first = max(loaded + LOAD_LATENCY, ends[-1] + 1)
-        end = max(first + beats - 1, ends[-1] + drain) + (passes - 1) * max(beats, drain)
-        if end - ends[-1] == step and tile > 3:  # steady: every further tile takes as long
-            end += (tiles - 1 - tile) * step
-            ends.append(end)
+        loaded = max(loaded, freed) + load
+        first = max(loaded + LOAD_LATENCY, end + 1)
+        freed, end = max(end, 0), max(first + beats - 1, end + drain) + (passes - 1) * max(beats, drain)
+        if lead == (lead := (end - loaded, end - freed)):  # steady: every further tile takes as long
+            end += (tiles - 1 - tile) * (end - freed)
             break
-        step = end - ends[-1]
-        ends.append(end)
-    last_row = ends[-1] + DRAIN_LATENCY + (core.array.rows - 1) * f["drain_step"]
+    last_row = end + DRAIN_LATENCY + (core.array.rows - 1) * f["drain_step"]
     return last_row + tail_cycles(f)
 
 
@@ -81,3 +80,8 @@ def operation_cycles(core: CoreSpec, fields: Mapping[str, int]) -> int:
     if fields["opcode"] == Opcode.MATRIX:
         return FETCH_CYCLES + matrix_cycles(core, fields)
     return FETCH_CYCLES + window_cycles(fields)
+
+
+def program_cycles(core: CoreSpec, operations: Sequence[Mapping[str, int]]) -> int:
+    """Cycles from the start to the end of a program, of which ``operations`` are all but the ``END``."""
+    return START_CYCLES + sum(operation_cycles(core, fields) for fields in operations) + END_CYCLES
