@@ -19,9 +19,10 @@ from ..spec.program import Opcode
 from .allocation import Life, allocate
 from .compiled import Compiled, LayerReport, Logits
 from .fields import operation_fields
-from .lowering import Lowered, lower
+from .lowering import lower
 from .model import Model
-from .tiling import Tiling, choose
+from .placement import Placement
+from .plan import plan
 from .work import Work
 
 
@@ -43,10 +44,15 @@ def compile_network(
 class _Compiler:
     def __init__(self, network: NetworkSpec, tensors: Tensors, core: CoreSpec, bus_limited: bool) -> None:
         self._network, self._tensors, self._core = network, tensors, core
-        self._bus_limited = bus_limited
         lowered = lower(network, tensors, core)
-        self._works = lowered.works
-        self._lives = _lives(lowered, network)
+        planned = [
+            piece
+            for work in lowered.works
+            for piece in plan(work, lowered.placements, core, bus_limited=bus_limited)
+        ]
+        self._works = [work for work, _ in planned]
+        self._tilings = [tiling for _, tiling in planned]
+        self._lives = _lives(self._works, lowered.placements, network)
         self._bases = self._allocated()
         self._placements = {
             name: replace(place, base=self._bases.get(name, 0)) for name, place in lowered.placements.items()
@@ -74,12 +80,10 @@ class _Compiler:
         model.reserve_program(len(self._works))
         place = self._placements[INPUT]
         model.image_words(place.words, place.base)
-        operations, tilings = [], []
-        for index, work in enumerate(self._works):
-            tiling = self._tiling(work)
+        operations = []
+        for index, (work, tiling) in enumerate(zip(self._works, self._tilings, strict=True)):
             constants = model.constants(work, index)
-            # Transfers end in order: with its constants, the image and the program are there too.
-            after = len(model.transfers) if work.constants is not None or index == 0 else 0
+            after = model.ready
             if tiling is not None:
                 model.weights(work, tiling.weight_reads)
             operations.append(
@@ -88,7 +92,6 @@ class _Compiler:
                     after_transfers=after,
                 )
             )  # fmt: skip
-            tilings.append(tiling)
         image = model.image(operations)
         names = [layer.name for layer in self._network.layers[:-1]]
         return Compiled(
@@ -100,22 +103,13 @@ class _Compiler:
             placements={name: self._placements[name] for name in (INPUT, *names)},
             image=self._image,
             logits=self._logits(operations),
-            layers=tuple(self._reports(operations, tilings, model)),
-        )
-
-    def _tiling(self, work: Work) -> Tiling | None:
-        if work.opcode != Opcode.MATRIX:
-            return None
-        residual = self._placements[work.residual.tensor].planes if work.residual else 0
-        planes = 1 if work.out is None else self._placements[work.layer].planes
-        return choose(
-            work, self._core, planes=planes, residual_planes=residual, bus_limited=self._bus_limited
+            layers=tuple(self._reports(operations, model)),
         )
 
     def _logits(self, operations: list[dict[str, int]]) -> Logits:
         layer = self._network.layers[-1]
         rows = [
-            (work.first_n + n, y, x)
+            (work.first_n + n, work.top + y, work.left + x)
             for work, fields in zip(self._works, operations, strict=True)
             if work.layer == layer.name
             for n, y, x in result_order(fields)
@@ -130,9 +124,7 @@ class _Compiler:
             add=tuple(add),
         )
 
-    def _reports(
-        self, operations: list[dict[str, int]], tilings: list[Tiling | None], model: Model
-    ) -> Iterator[LayerReport]:
+    def _reports(self, operations: list[dict[str, int]], model: Model) -> Iterator[LayerReport]:
         core, of_layer = self._core, defaultdict(list)
         for index, work in enumerate(self._works):
             of_layer[work.layer].append(index)
@@ -149,7 +141,7 @@ class _Compiler:
             )
             data = 0
             for i in mine:
-                work, tiling = self._works[i], tilings[i]
+                work, tiling = self._works[i], self._tilings[i]
                 data += work.n_tiles * constant if work.constants is not None else 0
                 data += tiling.weight_reads * work.tile_weights * work.n_tiles * weight if tiling else 0
                 data += self._placements[INPUT].words * word if i == 0 else 0
@@ -164,17 +156,17 @@ class _Compiler:
             )
 
 
-def _lives(lowered: Lowered, network: NetworkSpec) -> dict[str, Life]:
+def _lives(works: list[Work], placements: dict[str, Placement], network: NetworkSpec) -> dict[str, Life]:
     """From the operation that writes a tensor to the last one that reads it."""
     first, last = {INPUT: 0}, {INPUT: 0}
-    for index, work in enumerate(lowered.works):
+    for index, work in enumerate(works):
         first.setdefault(work.layer, index)
         for tensor in (work.layer, work.source.tensor, *([work.residual.tensor] if work.residual else [])):
             last[tensor] = index
     logits = network.layers[-1].name
     return {
         name: Life(place.words, first[name], last[name])
-        for name, place in lowered.placements.items()
+        for name, place in placements.items()
         if name != logits
     }
 

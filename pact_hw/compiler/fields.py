@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ..spec.core import CoreSpec
 from ..spec.program import FIELDS
 from .placement import Placement
-from .tiling import Tiling, drain_step
+from .tiling import Planes, Tiling, drain_step
 from .work import Work
 
 _COUNTS = (
@@ -50,12 +50,14 @@ def _load(work: Work, t: Tiling, place: Placement, core: CoreSpec) -> dict[str, 
     line = t.patch_x * pixel
     unit = 1 if work.skip > 1 else work.y.stride
     unit_x = 1 if work.skip > 1 else work.x.stride
+    origin_y = work.top * work.y.stride - work.y.padding
+    origin_x = work.left * work.x.stride - work.x.padding
     row_y, row_x = t.block_y * work.y.stride, t.block_x * work.x.stride
     return {
         "source": place.base + source.top * place.line + source.left * place.pixel + source.first_word,
         "source_height": source.height, "source_width": source.width, "pixel_words": source.words,
-        "origin_y": -work.y.padding, "origin_x": -work.x.padding,
-        "origin": -work.y.padding * place.line - work.x.padding * place.pixel,
+        "origin_y": origin_y, "origin_x": origin_x,
+        "origin": origin_y * place.line + origin_x * place.pixel,
         "load_step": work.skip,
         "load_x_words": work.skip * place.pixel, "load_y_words": work.skip * place.line,
         "row_x": row_x, "row_y": row_y,
@@ -83,19 +85,21 @@ def _store(work: Work, t: Tiling, placements: Mapping[str, Placement], core: Cor
     planes = 1 if work.out is None else place.planes
     residual = work.residual
     other = placements[residual.tensor] if residual else place
+    counts = Planes(out=planes, residual=other.planes if residual else 0)
     out = {
         "out_height": work.out_height, "out_width": work.out_width,
         "tile_out_y": t.grid_y * t.block_y, "tile_out_x": t.grid_x * t.block_x,
-        "out_planes": planes, "drain_step": drain_step(work, planes, other.planes if residual else 0),
+        "out_planes": planes, "drain_step": drain_step(work, counts),
     }  # fmt: skip
     if work.out is None:
         return out
     out |= _strides("out", place.line * groups, place.pixel * groups, t)
-    out |= {"out": place.base * groups + work.first_n, "out_plane": place.groups * groups}
+    first = place.base + work.top * place.line + work.left * place.pixel
+    out |= {"out": first * groups + work.first_n, "out_plane": place.groups * groups}
     if residual is None:
         return out
-    start = other.base + residual.top * other.line + residual.left * other.pixel
-    step = residual.stride * groups
+    top, left = residual.top + work.top * residual.stride, residual.left + work.left * residual.stride
+    start, step = other.base + top * other.line + left * other.pixel, residual.stride * groups
     return (
         out
         | _strides("residual", step * other.line, step * other.pixel, t)
@@ -131,7 +135,7 @@ def _window(work: Work, placements: Mapping[str, Placement], core: CoreSpec) -> 
         "grid_y": work.y.kernel, "grid_x": work.x.kernel,
         "tile_out_y": work.y.stride, "tile_out_x": work.x.stride,
         "out_height": source.height, "out_width": source.width,
-        "out_planes": planes, "drain_step": drain_step(work, planes, place.planes),
+        "out_planes": planes, "drain_step": drain_step(work, Planes(out=planes, residual=place.planes)),
         "out": out.base * groups + work.first_n, "out_plane": out.groups * groups,
         "out_tile_x": out.pixel * groups, "out_tile_y": out.line * groups,
         "residual": start, "residual_planes": place.planes, "residual_plane": place.groups * groups,

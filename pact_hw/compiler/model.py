@@ -42,6 +42,12 @@ class Ring:
         self.next = end
         return start, max(before, default=0)
 
+    def keep(self, operation: int) -> int:
+        """The address of what was taken last, which ``operation`` reads as well."""
+        start, end, _ = self.used.pop()
+        self.used.append((start, end, operation))
+        return start
+
 
 class Model:
     """Collects transfers and the bytes that they bring; ``image`` puts the transfer list in front."""
@@ -52,6 +58,7 @@ class Model:
         self._parts: list[bytes] = []
         self._size = 0
         self._ring = Ring(core.constant_words)
+        self._sent: Constants | None = None
 
     def word_bytes(self, bits: int) -> int:
         """Bytes in memory of a word of ``bits`` bits: whole bus beats."""
@@ -64,6 +71,18 @@ class Model:
         self._parts.append(padded)
         self._size += len(padded)
         return start
+
+    @property
+    def ready(self) -> int:
+        """Transfers that must be complete before the next operation: all but weights, which it awaits itself.
+
+        They end in order; so the weights of the operations before, which are used up, count as well.
+        """
+        return max(
+            index + 1
+            for index, transfer in enumerate(self.transfers)
+            if transfer["destination"] != Destination.WEIGHTS
+        )
 
     def _transfer(self, destination: Destination, words: int, source: int, address: int, after: int) -> None:
         self.transfers.append(
@@ -93,11 +112,14 @@ class Model:
         if work.constants is None:
             return 0
         core, words = self._core, work.n_tiles
+        if work.constants is self._sent:
+            return self._ring.keep(operation)
         if words > core.constant_words:
             raise InputError(
                 f"layer {work.layer!r}: its requantisers take {words} constant words, the core has "
                 f"constant_words {core.constant_words}"
             )
+        self._sent = work.constants
         address, after = self._ring.take(words, operation)
         source = self._add(_constant_bytes(core, work.constants, self.word_bytes(core.constant_word_bits)))
         self._transfer(Destination.CONSTANTS, words, source, address, after)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 from ..errors import InputError
 from ..spec.core import CoreSpec
@@ -33,13 +32,27 @@ class Tiling:
     weights_stay: bool
     cycles: int
     """Predicted, stalls aside."""
+    bus_beats: int
+    """Beats of the bus for its weights."""
     weight_reads: int
     """How often the bus brings the weights."""
 
+    def time(self, bus_limited: bool) -> int:
+        """What is to be least: the larger of cycles and bus beats, or the cycles alone."""
+        return max(self.cycles, self.bus_beats) if bus_limited else self.cycles
 
-def drain_step(work: Work, planes: int, residual_planes: int) -> int:
+
+@dataclass(frozen=True, kw_only=True)
+class Planes:
+    """Of an operation's result and of its residual operand (0: none)."""
+
+    out: int
+    residual: int
+
+
+def drain_step(work: Work, planes: Planes) -> int:
     """Cycles from one row's sums to the next one's: each plane takes one; raw sums of 32 bits four."""
-    return max(4 if work.out is None else 1, planes, residual_planes)
+    return max(4 if work.out is None else 1, planes.out, planes.residual)
 
 
 def _blocks(size: int, grid: int) -> list[int]:
@@ -74,19 +87,18 @@ def check_weights(work: Work, core: CoreSpec) -> None:
         )
 
 
-def loops(work: Work, step: int, planes: int, residual_planes: int) -> dict[str, int]:
+def loops(work: Work, planes: Planes) -> dict[str, int]:
     """The fields of a matrix operation's cycles that do not depend on the tiling."""
     return {
         "opcode": Opcode.MATRIX, "pixel_words": work.source.words, "kernel_y": work.y.kernel,
         "kernel_x": work.x.kernel, "channel_beats": work.channel_beats, "n_tiles": work.n_tiles,
-        "act_slices": work.act_slices, "weight_slices": work.weight_slices, "drain_step": step,
-        "out_planes": planes, "residual_planes": residual_planes, "raw": int(work.out is None),
+        "act_slices": work.act_slices, "weight_slices": work.weight_slices,
+        "drain_step": drain_step(work, planes), "out_planes": planes.out,
+        "residual_planes": planes.residual, "raw": int(work.out is None),
     }  # fmt: skip
 
 
-def choose(
-    work: Work, core: CoreSpec, *, planes: int, residual_planes: int, bus_limited: bool = True
-) -> Tiling:
+def choose(work: Work, core: CoreSpec, planes: Planes, *, bus_limited: bool = True) -> Tiling:
     """The best tiling of a matrix operation.
 
     The least of the larger of predicted cycles and bus beats (only the cycles if not ``bus_limited``); then
@@ -96,11 +108,10 @@ def choose(
         InputError: not even one pixel a row, or one n-tile's weights, fit the core.
     """
     check_weights(work, core)
-    fields = loops(work, drain_step(work, planes, residual_planes), planes, residual_planes)
+    fields = loops(work, planes)
     total = work.tile_weights * work.n_tiles
     stay = total <= core.weight_words
     beats = bus_beats(core, core.weight_word_bits)
-    cycles = lru_cache(None)(lambda **tile: operation_cycles(core, {**fields, **tile}))
     best: tuple[tuple[int, ...], Tiling] | None = None
     for grid_y, grid_x, block_y, block_x, patch_y, patch_x in _candidates(work, core):
         tile = {
@@ -110,13 +121,18 @@ def choose(
         }  # fmt: skip
         tiles = tile["tiles_y"] * tile["tiles_x"]
         reads = 1 if stay else tiles
-        found = Tiling(**tile, weights_stay=stay and tiles > 1, cycles=cycles(**tile), weight_reads=reads)
-        bus = total * reads * beats if bus_limited else 0
-        key = (max(found.cycles, bus), found.cycles, total * reads, grid_y, block_y)
+        found = Tiling(
+            **tile,
+            weights_stay=stay and tiles > 1,
+            cycles=operation_cycles(core, {**fields, **tile}),
+            bus_beats=total * reads * beats,
+            weight_reads=reads,
+        )
+        key = (found.time(bus_limited), found.cycles, found.bus_beats, grid_y, block_y)
         if best is None or key < best[0]:
             best = key, found
     if best is None:
-        need = work.y.kernel * work.x.kernel * work.source.words if work.skip == 1 else work.source.words
+        need = work.source.words * (1 if work.skip > 1 else work.y.kernel * work.x.kernel)
         raise InputError(
             f"layer {work.layer!r}: what one output pixel reads takes {need} words of a row's patch, "
             f"the core has patch_words {core.patch_words}"

@@ -80,6 +80,9 @@ class Work:
     x: Steps
     out_height: int
     out_width: int
+    top: int = 0
+    """Output lines above those that are computed."""
+    left: int = 0
     out: ActFormat | None
     first_n: int
     """Column group of the result's pixels that is written first."""
