@@ -44,6 +44,8 @@ class Bench:
     sources: tuple[Path, ...] = ()
     parameters: tuple[tuple[str, int], ...] = ()
     """Of the top."""
+    defines: tuple[tuple[str, str], ...] = ()
+    """Macros."""
     public: tuple[tuple[str, str], ...] = ()
     """Modules and their variables."""
 
@@ -65,7 +67,7 @@ def _folder(design: Design, bench: Bench, compiler: Compiler, *, waves: bool) ->
             waves,
             bench.top,
             [source.read_text(encoding="utf-8") for source in bench.sources],
-            [list(pair) for pair in (*bench.parameters, *bench.public)],
+            [list(pair) for pair in (*bench.parameters, *bench.defines, *bench.public)],
             design.verilog.read_text(encoding="utf-8"),
             compiler.key,
             Path(__file__).read_text(encoding="utf-8"),
@@ -126,6 +128,7 @@ def _verilate(tool: Tool, design: Design, bench: Bench, folder: Path, *, waves: 
             str(tool.path), "--cc", "--vpi", "--prefix", "Vtop", "--top-module", bench.top,
             "-Mdir", str(folder), "-Wno-fatal", "-Wno-lint", "--quiet", *["--trace-fst"] * waves,
             *[f"-G{name}={value}" for name, value in bench.parameters],
+            *[f"-D{name}={value}" for name, value in bench.defines],
             str(control), *map(str, bench.sources), str(design.verilog),
         ],
         environment=tool.environment,

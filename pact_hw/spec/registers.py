@@ -1,8 +1,8 @@
 """The registers of a core, as software sees them.
 
-This is the one table behind the Verilog, the C header, the documentation and the bench. Every register is 32 bits wide, at a byte address that is a multiple of 4. A read or a write elsewhere,
-a write to a register that can only be read, and a write of less than 32 bits end in ``SLVERR`` and
-change nothing.
+This is the one table behind the Verilog, the C header, the documentation and the bench. Every register
+is 32 bits wide, at a byte address that is a multiple of 4. A read or a write elsewhere, a write to a
+register that can only be read, and a write of less than 32 bits end in ``SLVERR`` and change nothing.
 """
 
 from __future__ import annotations

@@ -35,7 +35,6 @@ class Control(Block):
                 output_port("engine_reset", 1, "the engine is to forget what it did"),
                 input_port("engine_done", 1, "pulse: the program has ended"),
                 input_port("engine_error", ERROR_BITS, "0: none"),
-                input_port("engine_error_operation", 16, "the operation with the error"),
                 input_port("engine_stalls", 1, "lowest bit of the engine's count of waiting cycles"),
                 input_port("operations_done", 16, "since the start"),
                 input_port("read_idle", 1, "of the read master"),
@@ -75,12 +74,8 @@ class Control(Block):
         ]
         code = Signal(ERROR_BITS, name="error")
         kept = named(m, "error_kept", Mux(reset, 0, Mux(fail, error, code)), ERROR_BITS)
-        from_engine = self.engine_error.any()
-        operation = Mux(from_engine, self.engine_error_operation, self.operations_done)
-        operation = named(m, "operation_now", operation, 16)
-        m.d.sync += code.eq(kept)
         with m.If(fail):
-            m.d.sync += self.error_operation.eq(operation)
+            m.d.sync += self.error_operation.eq(self.operations_done)
         m.d.comb += [
             self.launch.eq(begin),
             self.stop.eq(stopping),

@@ -55,7 +55,7 @@ class Core(Block):
                 "launch": engine["start"],
                 "watchdog_cycles": registers["watchdog_cycles"],
                 **{name: registers[name] for name in ("locked", "events", "status", "error_operation")},
-                **{f"engine_{name}": engine[name] for name in ("done", "error", "error_operation")},
+                **{f"engine_{name}": engine[name] for name in ("done", "error")},
                 "operations_done": engine["operations_done"],
             },
         )

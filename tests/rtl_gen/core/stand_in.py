@@ -25,7 +25,6 @@ class StandIn(Block):
                 output_port("busy", 1, ""),
                 output_port("done", 1, ""),
                 output_port("error", 4, ""),
-                output_port("error_operation", 16, ""),
                 input_port("transfers_done", 16, ""),
                 output_port("operations_done", 16, ""),
                 input_port("write_valid", 1, ""),

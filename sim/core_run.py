@@ -1,0 +1,190 @@
+"""A whole core in the simulator: what its memory holds, the run, and what was recorded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pact_hw.compiler import Compiled
+from pact_hw.design import Design
+from pact_hw.files import read_json, write_json
+from pact_hw.golden.matmul import Int64
+from pact_hw.progress import SILENT, Progress
+from pact_hw.spec import CoreSpec, seal, unseal
+from pact_hw.spec.registers import BASE_ALIGNMENT, CoreError
+
+from .build import Bench, build
+from .errors import SimulationError
+from .simulator import require_libpython, run_bench
+
+TOP = "core_bench"
+_SOURCE = Path(__file__).parent / "verilog" / f"{TOP}.sv"
+LEAST_MEMORY_BYTES = 64 << 20
+"""The memory of every simulation that needs no more, so that networks share a simulator."""
+WATCHDOG_CYCLES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class External:
+    """The memory outside: how soon and how fast it answers."""
+
+    latency_cycles: int = 0
+    """From a read's address to its first beat."""
+    bandwidth_256: int = 256
+    """Beats of read data in 256 cycles."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ImageRecord:
+    """What was recorded of one image's run."""
+
+    error: CoreError
+    came: bool
+    """Whether the interrupt did, in reasonable time."""
+    operations_done: int
+    writes: tuple[npt.NDArray[np.void], ...]
+    """``address``, ``mask``, ``data`` (bytes) of every write into the activation buffer, by operation."""
+    ends: Int64
+    """Cycles and stalls at the start, and at the end of each operation."""
+    results: bytes
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CoreRun:
+    """All images of a run."""
+
+    images: tuple[ImageRecord, ...]
+    cycles: int
+    """Clock cycles that the simulator ran."""
+    seconds: float
+    """Wall time of these cycles."""
+
+
+def core_bench(design: Design, memory_bytes: int) -> Bench:
+    """The bench around ``design``."""
+    core = _core(design)
+    # The ports stand at the head of the bench; cocotb sees them alone.
+    head = _SOURCE.read_text(encoding="utf-8").split(") (", 1)[1].split(");", 1)[0]
+    ports = re.findall(r"^\s*(?:input|output) .*?(\w+),?$", head, re.MULTILINE)
+    return Bench(
+        top=TOP,
+        sources=(_SOURCE,),
+        parameters=(
+            ("BUS_BITS", core.bus_bits),
+            ("MEMORY_BEATS", memory_bytes // (core.bus_bits // 8)),
+            ("OUT_BITS", core.array.cols * core.array.act.bits),
+        ),
+        defines=(("CORE", design.top),),
+        public=tuple((TOP, name) for name in ports),
+    )
+
+
+def _core(design: Design) -> CoreSpec:
+    assert design.core is not None
+    return design.core
+
+
+def _aligned(size: int) -> int:
+    return -(-size // BASE_ALIGNMENT) * BASE_ALIGNMENT
+
+
+def run_core(
+    design: Design,
+    compiled: Compiled,
+    images: Sequence[Int64],
+    *,
+    folder: Path,
+    external: External | None = None,
+    progress: Progress = SILENT,
+) -> CoreRun:
+    """Run ``compiled`` on ``design``, image by image (levels C x Y x X), from its own memory.
+
+    Raises:
+        InputError: a tool is missing.
+        SimulationError: the build or the simulator failed.
+    """
+    require_libpython()
+    external = external or External()
+    folder = folder.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = [compiled.input_bytes(levels) for levels in images]
+    results_from, step = _aligned(len(compiled.model)), _aligned(compiled.result_bytes)
+    inputs_from = results_from + step * len(parts)
+    input_step = _aligned(len(parts[0]))
+    size = inputs_from + input_step * len(parts)
+    memory = compiled.model.ljust(inputs_from, b"\xff") + b"".join(p.ljust(input_step, b"\0") for p in parts)
+    (folder / "memory.bin").write_bytes(memory)
+    memory_bytes = max(LEAST_MEMORY_BYTES, 1 << (size - 1).bit_length())
+    program = build(design, bench=core_bench(design, memory_bytes), progress=progress)
+    plan = {
+        "design": str(design.manifest.absolute()),
+        "transfers": len(compiled.transfers),
+        "model_address": 0,
+        "images": [
+            {"input_address": inputs_from + i * input_step, "result_address": results_from + i * step}
+            for i in range(len(parts))
+        ],
+        "watchdog_cycles": WATCHDOG_CYCLES,
+        "most_cycles": 100 * compiled.cycles + 10 * WATCHDOG_CYCLES,
+    }
+    write_json(folder / "plan.json", seal(plan))
+    found = folder / "found.json"
+    found.unlink(missing_ok=True)
+    run_bench(
+        program,
+        top=TOP,
+        module="sim.bench.core_main",
+        folder=folder,
+        environment={"PACT_HW_PLAN": str(folder / "plan.json"), "PACT_HW_RESULTS": str(found)},
+        arguments=[
+            f"+memory={folder / 'memory.bin'}",
+            f"+writes={folder / 'writes.bin'}",
+            f"+operations={folder / 'operations.bin'}",
+            f"+results={folder / 'results.bin'}",
+            f"+results_from={results_from}",
+            f"+results_bytes={step * len(parts)}",
+            f"+latency={external.latency_cycles}",
+            f"+bandwidth={external.bandwidth_256}",
+        ],
+        total=compiled.cycles * len(parts),
+        progress=progress,
+    )
+    if not found.is_file():
+        raise SimulationError(f"the bench left no results; see {folder / 'simulation.log'}")
+    return _read(folder, unseal(read_json(found), name=str(found)), compiled, step)
+
+
+def _read(folder: Path, found: dict[str, Any], compiled: Compiled, result_step: int) -> CoreRun:
+    """What the bench and the simulator's monitor wrote."""
+    if "error" in found:
+        raise SimulationError(found["error"])
+    core = compiled.core
+    words = -(-core.array.cols * core.array.act.bits // 32)
+    write = np.dtype([("address", "<u4"), ("operation", "<u2"), ("mask", "<u2"), ("data", "u1", 4 * words)])
+    writes = np.fromfile(folder / "writes.bin", dtype=write)
+    operations = np.fromfile(folder / "operations.bin", dtype="<u8").reshape(-1, 4).astype(np.int64)
+    results = (folder / "results.bin").read_bytes()
+    starts = np.flatnonzero(operations[:, 0] == 0)[-len(found["images"]) :]
+    images = []
+    for index, (image, ends) in enumerate(
+        zip(found["images"], np.split(operations, starts)[1:], strict=True)
+    ):
+        # Behind the last operation that ended there are the writes of one that failed.
+        rest = operations[starts[index + 1], 3] if index + 1 < len(starts) else len(writes)
+        images.append(
+            ImageRecord(
+                error=CoreError(image["error"]),
+                came=image["came"],
+                operations_done=image["operations_done"],
+                writes=tuple(np.split(writes[: int(rest)], ends[:, 3])[1:]),
+                ends=ends[:, 1:3],
+                results=results[index * result_step : index * result_step + compiled.result_bytes],
+            )
+        )
+    return CoreRun(images=tuple(images), cycles=found["cycles"], seconds=found["seconds"])
