@@ -2,7 +2,8 @@
 
 from .compile import compile_network
 from .compiled import Compiled, LayerReport, load_compiled, save_compiled
-from .placement import Image, Placement
+from .image import Image
+from .placement import Placement
 
 __all__ = [
     "Compiled",

@@ -19,7 +19,7 @@ from ..spec.program import Opcode
 from .allocation import Life, allocate
 from .compiled import Compiled, LayerReport, Logits
 from .fields import operation_fields
-from .lowering import lower
+from .lowering import ODD_STRIPS, lower
 from .model import Model
 from .placement import Placement
 from .plan import plan
@@ -57,7 +57,7 @@ class _Compiler:
         self._placements = {
             name: replace(place, base=self._bases.get(name, 0)) for name, place in lowered.placements.items()
         }
-        self._image = replace(lowered.image, placement=self._placements[INPUT])
+        self._image = lowered.image
 
     def _allocated(self) -> dict[str, int]:
         need, bases = allocate(self._lives)
@@ -78,14 +78,15 @@ class _Compiler:
         """Everything."""
         model = Model(self._core)
         model.reserve_program(len(self._works))
-        place = self._placements[INPUT]
-        model.image_words(place.words, place.base)
+        self._bring_strip(model, 0)
         operations = []
         for index, (work, tiling) in enumerate(zip(self._works, self._tilings, strict=True)):
             constants = model.constants(work, index)
             after = model.ready
             if tiling is not None:
                 model.weights(work, tiling.weight_reads)
+            if index == 0 or work.strip > self._works[index - 1].strip:
+                self._bring_strip(model, work.strip + 1)
             operations.append(
                 operation_fields(
                     work, tiling, self._placements, self._core, constants=constants,
@@ -93,18 +94,32 @@ class _Compiler:
                 )
             )  # fmt: skip
         image = model.image(operations)
-        names = [layer.name for layer in self._network.layers[:-1]]
         return Compiled(
             network_digest=self._network.digest,
             core=self._core,
             operations=tuple(operations),
             transfers=tuple(model.transfers),
             model=image,
-            placements={name: self._placements[name] for name in (INPUT, *names)},
+            placements={name: self._placements[name] for name in self._bases},
             image=self._image,
             logits=self._logits(operations),
             layers=tuple(self._reports(operations, model)),
         )
+
+    def _bring_strip(self, model: Model, strip: int) -> None:
+        """Bring a strip of the image, if there is one, when the one whose place it takes is used up."""
+        image = self._image
+        if strip >= image.strips:
+            return
+        place = self._placements[ODD_STRIPS if strip % 2 else INPUT]
+        lines = min(image.lines, image.placement.height - strip * image.lines)
+        readers = [
+            index
+            for index, work in enumerate(self._works)
+            if work.source.tensor in (INPUT, ODD_STRIPS) and work.strip == strip - 2
+        ]
+        source = strip * image.lines * place.line * model.word_bytes(self._core.word_bits)
+        model.strip(lines * place.line, place.base, source, max(readers, default=-1) + 1)
 
     def _logits(self, operations: list[dict[str, int]]) -> Logits:
         layer = self._network.layers[-1]
@@ -144,7 +159,7 @@ class _Compiler:
                 work, tiling = self._works[i], self._tilings[i]
                 data += work.n_tiles * constant if work.constants is not None else 0
                 data += tiling.weight_reads * work.tile_weights * work.n_tiles * weight if tiling else 0
-                data += self._placements[INPUT].words * word if i == 0 else 0
+                data += self._image.placement.words * word if i == 0 else 0
             yield LayerReport(
                 name=layer.name,
                 operations=tuple(mine),
@@ -158,7 +173,7 @@ class _Compiler:
 
 def _lives(works: list[Work], placements: dict[str, Placement], network: NetworkSpec) -> dict[str, Life]:
     """From the operation that writes a tensor to the last one that reads it."""
-    first, last = {INPUT: 0}, {INPUT: 0}
+    first, last = {INPUT: 0, ODD_STRIPS: 0}, {INPUT: 0, ODD_STRIPS: 0}
     for index, work in enumerate(works):
         first.setdefault(work.layer, index)
         for tensor in (work.layer, work.source.tensor, *([work.residual.tensor] if work.residual else [])):

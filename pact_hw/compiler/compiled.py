@@ -16,7 +16,8 @@ from ..files import atomic_path, read, read_json, write_json
 from ..golden.matmul import Int64
 from ..spec import seal, unseal
 from ..spec.core import RESULT_BITS, CoreSpec
-from .placement import Image, Placement, image_from_json, placement_from_json
+from .image import Image
+from .placement import Placement, placement_from_json, placement_to_json
 from .weights import from_bytes, to_bits, to_bytes
 
 DOCUMENT = "compiled.json"
@@ -123,9 +124,7 @@ class Compiled:
             "core": self.core.to_json(),
             "operations": list(self.operations),
             "transfers": list(self.transfers),
-            "placements": {
-                name: {**vars(place), "slots": list(place.slots)} for name, place in self.placements.items()
-            },
+            "placements": {name: placement_to_json(place) for name, place in self.placements.items()},
             "image": self.image.to_json(),
             "logits": vars(self.logits),
             "layers": [vars(layer) for layer in self.layers],
@@ -159,7 +158,7 @@ def load_compiled(folder: Path) -> Compiled:
             transfers=tuple(body["transfers"]),
             model=model,
             placements={name: placement_from_json(p) for name, p in body["placements"].items()},
-            image=image_from_json(body["image"]),
+            image=Image.from_json(body["image"]),
             logits=_logits(body["logits"]),
             layers=tuple(
                 LayerReport(**{**layer, "operations": tuple(layer["operations"])}) for layer in body["layers"]

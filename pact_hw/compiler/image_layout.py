@@ -2,58 +2,84 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ..spec import LayerKind, LayerSpec, NetworkSpec
 from ..spec.core import CoreSpec
 from ..spec.network import INPUT
-from .placement import Fold, Image, place
+from .image import Fold, Image
+from .placement import place
 from .slots import Slots
 
 
-def _readers(network: NetworkSpec) -> list[LayerSpec]:
-    return [x for x in network.layers if INPUT in (x.source, x.residual, *x.concat)]
-
-
-def _fold(network: NetworkSpec, core: CoreSpec) -> Fold | None:
-    """How a convolution of few channels, the image's only reader, is fed: as few beats as can be."""
-    readers = _readers(network)
+def lay_out_image(network: NetworkSpec, core: CoreSpec, slots: Slots) -> Image:
+    """The layout with which the first layer takes the fewest cycles, then the smallest."""
+    readers = [x for x in network.layers if INPUT in (x.source, x.residual, *x.concat)]
+    plain = _plain(network, core, slots, readers)
     layer = readers[0] if len(readers) == 1 else None
     if layer is None or layer.kind is not LayerKind.CONV or layer.groups > 1 or layer.residual == INPUT:
-        return None
-    channels, lanes = layer.in_channels, core.array.lanes
+        return plain
+    unfolded = list(_in_x(network, core, layer))
+    room = min(image.placement.words for image in (plain, *unfolded))
+    images = [plain, *unfolded, _wholly(network, core, layer, room)]
+    return min(images, key=lambda image: (_cycles(layer, core, image), _words(image)))
+
+
+def _words(image: Image) -> int:
+    """Of the activation buffer: a strip is used while the next one comes."""
+    place = image.placement
+    return place.words if image.strips == 1 else 2 * image.lines * place.line
+
+
+def _cycles(layer: LayerSpec, core: CoreSpec, image: Image) -> int:
+    """Cycles of a pass: the beats, but at least one a row of the array."""
+    k, c, lanes, fold = layer.kernel, layer.in_channels, core.array.lanes, image.fold
+    if fold is None:
+        beats = k * k * -(-c // lanes)
+    elif fold.taps:
+        beats = k * fold.parts * -(-fold.taps * c // lanes)
+    else:
+        beats = -(-k * k * c // lanes)
+    return max(beats, core.array.rows)
+
+
+def _plain(network: NetworkSpec, core: CoreSpec, slots: Slots, readers: list[LayerSpec]) -> Image:
+    """Pixel by pixel. Beyond an image the core reads code 0, so signed levels come with their padding."""
+    shape = network.shapes[INPUT]
+    padded = [x.padding for x in readers if x.kind is not LayerKind.MAX]
+    padding = 0 if network.input_act.unsigned else max(padded, default=0)
+    height, width = shape[1] + 2 * padding, shape[2] + 2 * padding
+    placement = place(core, network.input_act, slots, height, width)
+    return Image(placement=placement, shape=shape, lines=height, padding=padding)
+
+
+def _fold(network: NetworkSpec, layer: LayerSpec, taps: int) -> Fold:
     _, out_height, out_width = network.shapes[layer.name]
-
-    def beats(taps: int) -> int:
-        return -(-layer.kernel // taps) * -(-taps * channels // lanes)
-
-    most = min(layer.kernel, core.word_channels // channels)
-    if most < 2:
-        return None
-    taps = min(range(1, most + 1), key=lambda taps: (beats(taps), -(-layer.kernel // taps), taps))
-    if beats(taps) == beats(1) and -(-layer.kernel // taps) > layer.stride:
-        return None  # not quicker, and not smaller
     return Fold(
-        kernel=layer.kernel, stride=layer.stride, padding=layer.padding, out_width=out_width,
-        out_height=out_height, taps=taps,
+        kernel=layer.kernel, stride=layer.stride, padding=layer.padding, out_height=out_height,
+        out_width=out_width, taps=taps,
     )  # fmt: skip
 
 
-def lay_out_image(network: NetworkSpec, core: CoreSpec, slots: Slots) -> Image:
-    """The image's layout.
-
-    Padding is physically there for signed levels, because beyond the image the core reads code 0.
-    """
-    shape = network.shapes[INPUT]
-    fold = _fold(network, core)
-    if fold is not None:
-        parts = tuple(
-            part * core.word_channels + slot
-            for part in range(fold.parts)
-            for slot in range(fold.taps * network.input_channels)
-        )
+def _in_x(network: NetworkSpec, core: CoreSpec, layer: LayerSpec) -> Iterator[Image]:
+    """Unfolded in x, 2 neighbours or more in a word."""
+    channels, word = layer.in_channels, core.word_channels
+    for taps in range(2, min(layer.kernel, word // channels) + 1):
+        fold = _fold(network, layer, taps)
+        slots = tuple(p * word + slot for p in range(fold.parts) for slot in range(taps * channels))
         height = (fold.out_height - 1) * fold.stride + fold.kernel
-        placement = place(core, network.input_act, parts, height, fold.out_width)
-        return Image(placement=placement, shape=shape, fold=fold)
-    padded = [x.padding for x in _readers(network) if x.kind is not LayerKind.MAX]
-    padding = 0 if network.input_act.unsigned else max(padded, default=0)
-    height, width = shape[1] + 2 * padding, shape[2] + 2 * padding
-    return Image(placement=place(core, network.input_act, slots, height, width), shape=shape, padding=padding)
+        placement = place(core, network.input_act, slots, height, fold.out_width)
+        yield Image(placement=placement, shape=network.shapes[INPUT], lines=height, fold=fold)
+
+
+def _wholly(network: NetworkSpec, core: CoreSpec, layer: LayerSpec, room: int) -> Image:
+    """Unfolded wholly, in strips of which two take no more than ``room`` words, where that can be."""
+    fold = _fold(network, layer, 0)
+    slots = tuple(range(layer.reduction))
+    placement = place(core, network.input_act, slots, fold.out_height, fold.out_width)
+    height, lines = fold.out_height, fold.out_height
+    if placement.words > room:
+        most = max(1, room // (2 * placement.line))
+        # Strips of equal height where they are at least half as high as they could be.
+        lines = next((n for n in range(most, most // 2, -1) if height % n == 0), most)
+    return Image(placement=placement, shape=network.shapes[INPUT], lines=lines, fold=fold)

@@ -15,11 +15,15 @@ from ..spec import ActFormat, LayerKind, LayerSpec, NetworkSpec, RequantiserKind
 from ..spec.core import RESULT_BITS, CoreSpec
 from ..spec.network import INPUT
 from ..spec.program import Opcode
+from .image import Image
 from .image_layout import lay_out_image
-from .placement import Image, Placement, place
+from .placement import Placement, place
 from .slots import Slots, channel_slots
 from .weights import Codes, slices
 from .work import Constants, Residual, Source, Steps, Work
+
+ODD_STRIPS = "input 1"
+"""Where every second strip of the image is put."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,9 @@ class Lowering:
         self._network, self._tensors, self._core = network, tensors, core
         self._slots = channel_slots(network, core)
         self._image = lay_out_image(network, core, self._slots[INPUT])
-        self._placements = {INPUT: self._image.placement}
+        self._placements = {INPUT: replace(self._image.placement, height=self._image.lines)}
+        if self._image.strips > 1:
+            self._placements[ODD_STRIPS] = self._placements[INPUT]
         self._shapes = network.shapes
         for layer in network.layers:
             act = layer.out or ActFormat(bits=1)
@@ -57,8 +63,32 @@ class Lowering:
 
     def result(self) -> Lowered:
         """Everything."""
-        works = [work for layer in self._network.layers for work in self._layer(layer)]
+        works = [
+            part
+            for layer in self._network.layers
+            for work in self._layer(layer)
+            for part in self._strips(work)
+        ]
         return Lowered(works, self._placements, self._image)
+
+    def _strips(self, work: Work) -> Iterator[Work]:
+        """``work`` cut into the strips in which the image comes."""
+        if work.source.tensor != INPUT or self._image.strips == 1:
+            yield work
+            return
+        lines, height = self._image.lines, work.out_height
+        for strip in range(self._image.strips):
+            top = strip * lines
+            rows = min(lines, height - top)
+            yield replace(
+                work,
+                source=replace(work.source, tensor=ODD_STRIPS if strip % 2 else INPUT, height=rows),
+                y=Steps(1, 1, top),  # output line ``top`` is the strip's line 0
+                top=top,
+                out_height=rows,
+                strip=strip,
+                macs=work.macs * rows // height,
+            )
 
     def _layer(self, layer: LayerSpec) -> Iterator[Work]:
         self._check(layer)
@@ -120,8 +150,11 @@ class Lowering:
     def _steps(self, layer: LayerSpec, source: Source) -> dict[str, Steps]:
         """Kernel, stride and padding of ``layer`` over ``source``."""
         physical = source.tensor == INPUT and self._image.padding and layer.kind is not LayerKind.MAX
-        if source.tensor == INPUT and self._image.fold:
-            return {"y": Steps(layer.kernel, layer.stride, 0), "x": Steps(self._image.fold.parts, 1, 0)}
+        fold = self._image.fold if source.tensor == INPUT else None
+        if fold is not None and fold.taps:
+            return {"y": Steps(layer.kernel, layer.stride, 0), "x": Steps(fold.parts, 1, 0)}
+        if fold is not None:
+            return {"y": Steps(1, 1, 0), "x": Steps(1, 1, 0)}
         if layer.kind is LayerKind.LINEAR:
             return {"y": Steps(source.height, 1, 0), "x": Steps(source.width, 1, 0)}
         steps = Steps(layer.kernel, layer.stride, 0 if physical else layer.padding)
@@ -135,6 +168,7 @@ class Lowering:
         steps = self._steps(layer, whole)
         per_group = layer.out_channels // layer.groups
         starts = self._group_starts(layer)
+        fold = self._image.fold if layer.source == INPUT else None
         for group in range(layer.groups):
             outs = range(group * per_group, (group + 1) * per_group)
             first_word, end_word, taps = self._taps(layer, group)
@@ -160,7 +194,7 @@ class Lowering:
                 ),
                 constants=self._constants(layer, layer.act, outs, first_n, n_tiles),
                 residual=self._residual(layer, first_n, n_tiles),
-                folded=layer.source == INPUT and self._image.fold is not None,
+                folded=fold is not None and fold.taps > 0,
                 macs=len(outs) * layer.reduction * shape[1] * shape[2],
             )
 
@@ -216,7 +250,8 @@ class Lowering:
         if layer.kind is LayerKind.LINEAR:
             codes = codes.reshape(*codes.shape[:2], -1, ky, kx)
         if fold is not None:
-            codes, slots = _fold_weights(codes, fold.taps), tuple(range(fold.taps * codes.shape[2]))
+            codes = _fold_weights(codes, fold.taps)
+            slots = tuple(range(codes.shape[2]))
         beats = max(slots) // array.lanes + 1
         spread = np.zeros((len(codes), n_tiles * array.cols, ky, kx, beats * array.lanes), dtype=np.uint16)
         rows = np.array([self._slots[layer.name][n] for n in outs]) - first_n * array.cols
@@ -335,9 +370,11 @@ class Lowering:
 
 
 def _fold_weights(codes: Codes, taps: int) -> Codes:
-    """Slices x N x C x FY x FX as slices x N x (taps C) x FY x parts; taps beyond the kernel are not read."""
+    """Slices x N x C x FY x FX for an image unfolded: C x taps x FY x parts in x, or wholly K x 1 x 1."""
     w, n, c, ky, kx = codes.shape
+    if not taps:
+        return codes.transpose(0, 1, 3, 4, 2).reshape(w, n, -1, 1, 1)
     parts = -(-kx // taps)
     padded = np.pad(codes, ((0, 0), (0, 0), (0, 0), (0, 0), (0, parts * taps - kx)))
     split = padded.reshape(w, n, c, ky, parts, taps)
-    return np.ascontiguousarray(split.transpose(0, 1, 5, 2, 3, 4).reshape(w, n, taps * c, ky, parts))
+    return split.transpose(0, 1, 5, 2, 3, 4).reshape(w, n, taps * c, ky, parts)

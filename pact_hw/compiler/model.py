@@ -103,9 +103,9 @@ class Model:
         self._transfer(Destination.PROGRAM, words, 0, 0, 0)
         self._size = -(-words * self.word_bytes(WORD_BITS) // ALIGNMENT) * ALIGNMENT
 
-    def image_words(self, words: int, address: int) -> None:
-        """The network's input."""
-        self._transfer(Destination.ACTIVATIONS, words, 0, address, 0)
+    def strip(self, words: int, address: int, source: int, after: int) -> None:
+        """A strip of the network's input, when ``after`` operations have ended."""
+        self._transfer(Destination.ACTIVATIONS, words, source, address, after)
 
     def constants(self, work: Work, operation: int) -> int:
         """Bring ``work``'s constants; their address."""

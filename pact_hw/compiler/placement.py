@@ -1,4 +1,4 @@
-"""Where tensors lie in the activation buffer, and how an image is laid out for the first layers."""
+"""Where tensors lie in the activation buffer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy.typing as npt
 from ..golden.matmul import Int64
 from ..spec import ActFormat
 from ..spec.core import CoreSpec
-from ..spec.layer import Shape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,81 +81,11 @@ def place(core: CoreSpec, act: ActFormat, slots: tuple[int, ...], height: int, w
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fold:
-    """An image unfolded in x: a pixel for each output position, of ``parts`` words of ``taps`` neighbours.
-
-    So a layer of few channels fills the lanes. Tap i of channel c of a word lies in slot i * C + c.
-    """
-
-    kernel: int
-    stride: int
-    padding: int
-    out_width: int
-    out_height: int
-    taps: int
-
-    @property
-    def parts(self) -> int:
-        """Words for the kernel's taps in x."""
-        return -(-self.kernel // self.taps)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Image:
-    """How the network's input is laid out: its padding physically there, or unfolded for its only reader."""
-
-    placement: Placement
-    shape: Shape
-    padding: int = 0
-    fold: Fold | None = None
-
-    @property
-    def _gather(self) -> npt.NDArray[np.int64]:
-        """Y x X x slots: index into the image (C Y X), -1 for padding, -2 for nothing."""
-        c, y, x = self.shape
-        p, fold = (self.fold.padding if self.fold else self.padding), self.fold
-        indices = np.pad(
-            np.arange(c * y * x).reshape(self.shape), ((0, 0), (p, p), (p, p)), constant_values=-1
-        )
-        place = self.placement
-        found = np.full((place.height, place.width, place.groups * place.word_channels), -2)
-        if fold is None:
-            found[:, :, list(place.slots)] = indices.transpose(1, 2, 0)
-            return found
-        for tap in range(fold.kernel):
-            part, i = divmod(tap, fold.taps)
-            slot = part * place.word_channels + i * c
-            columns = indices[
-                :, : place.height, tap : tap + (fold.out_width - 1) * fold.stride + 1 : fold.stride
-            ]
-            found[:, :, slot : slot + c] = columns.transpose(1, 2, 0)
-        return found
-
-    def words(self, levels: npt.NDArray[np.integer]) -> npt.NDArray[np.uint16]:
-        """The words (x word_channels codes) that hold ``levels`` (C, Y, X)."""
-        low = self.placement.low
-        # What index -1 finds is padding, level 0; index -2 is no channel, code 0.
-        codes = np.concatenate([np.asarray(levels, dtype=np.int64).ravel() - low, [0, -low]])
-        return self.placement.pack(codes[self._gather])
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON members."""
-        fold = self.fold and vars(self.fold)
-        place = {**vars(self.placement), "slots": list(self.placement.slots)}
-        return {"placement": place, "shape": list(self.shape), "padding": self.padding, "fold": fold}
+def placement_to_json(placement: Placement) -> dict[str, Any]:
+    """Plain JSON members."""
+    return {**vars(placement), "slots": list(placement.slots)}
 
 
 def placement_from_json(members: dict[str, Any]) -> Placement:
-    """The placement whose ``vars`` were written."""
+    """The placement that ``placement_to_json`` wrote."""
     return Placement(**{**members, "slots": tuple(members["slots"])})
-
-
-def image_from_json(members: dict[str, Any]) -> Image:
-    """The image that ``to_json`` wrote."""
-    return Image(
-        placement=placement_from_json(members["placement"]),
-        shape=tuple(members["shape"]),
-        padding=members["padding"],
-        fold=members["fold"] and Fold(**members["fold"]),
-    )

@@ -55,7 +55,7 @@ def _parts(work: Work, rows: int) -> list[list[Work]]:
             replace(work, out_height=y, out_width=x, macs=work.macs * y * x // (h * w)),
             replace(
                 work,
-                top=0 if y == h else y, left=0 if x == w else x,
+                top=work.top + y % h, left=work.left + x % w,
                 out_height=h - y or h, out_width=w - x or w,
                 macs=work.macs - work.macs * y * x // (h * w),
             ),

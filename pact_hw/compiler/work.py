@@ -91,7 +91,9 @@ class Work:
     constants: Constants | None = None
     residual: Residual | None = None
     folded: bool = False
-    """Whether taps in x are words of one pixel (``placement.Fold``)."""
+    """Whether taps in x are words of one pixel (``image.Fold``)."""
+    strip: int = 0
+    """Which strip of the image it reads, if it reads the image."""
     macs: int
     """Useful multiply-accumulates."""
 
