@@ -11,14 +11,10 @@ import numpy.typing as npt
 from pact_hw.compiler import Compiled, Placement
 from pact_hw.golden.matmul import Int64
 from pact_hw.spec import CoreSpec
-from pact_hw.spec.core_schedule import operation_cycles
+from pact_hw.spec.core_schedule import START_CYCLES, operation_cycles
 from pact_hw.spec.registers import CoreError
 
 from .core_run import ImageRecord
-
-
-START_CYCLES = 1
-"""The start itself counts as a cycle of the first operation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +132,7 @@ def _levels(place: Placement, shadow: Shadow, operations: tuple[int, ...]) -> In
     """The levels that ``operations`` wrote; ``_UNWRITTEN`` where they did not."""
     part = slice(place.base, place.base + place.words)
     writers = shadow.writer[part].reshape(place.height, place.width, place.planes, -1)[..., list(place.slots)]
-    written = np.isin(writers, operations).all(axis=2).transpose(2, 0, 1)
+    written = np.einsum("yxc->cyx", np.isin(writers, operations).all(axis=2))
     return np.where(written, place.levels(shadow.codes), _UNWRITTEN)
 
 

@@ -32,7 +32,7 @@ class CoreError(enum.IntEnum):
 
     description: str
 
-    def __new__(cls, value: int, description: str) -> CoreError:
+    def __new__(cls, value: int, description: str = "") -> CoreError:
         """A code with its meaning."""
         member = int.__new__(cls, value)
         member._value_ = value

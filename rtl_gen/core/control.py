@@ -74,6 +74,7 @@ class Control(Block):
         ]
         code = Signal(ERROR_BITS, name="error")
         kept = named(m, "error_kept", Mux(reset, 0, Mux(fail, error, code)), ERROR_BITS)
+        m.d.sync += code.eq(kept)
         with m.If(fail):
             m.d.sync += self.error_operation.eq(self.operations_done)
         m.d.comb += [
