@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.utils import ceil_log2
 
 from pact_hw.spec import CoreSpec
 
 from ..block import Block, input_port, output_port
 from .memory import Memory
-from .sizes import word_bits
+from .sizes import buffer_bits
 
 
 class ActivationBuffer(Block):
@@ -25,13 +24,13 @@ class ActivationBuffer(Block):
             reads=("load", "operand"),
         )
         group_bits = core.word_bits // core.col_groups
-        bits = word_bits(core)
+        bits = buffer_bits(core)
         super().__init__(
             f"{core.name}_activations",
             [
                 input_port("bus_valid", 1, "a word from the bus"),
                 output_port("bus_ready", 1, "is taken"),
-                input_port("bus_address", ceil_log2(core.activation_words), "word"),
+                input_port("bus_address", bits, "word"),
                 input_port("bus_data", core.word_bits, ""),
                 input_port("write_enable", core.col_groups, "column groups of the word, or none"),
                 input_port("write_address", bits, "word"),
@@ -48,7 +47,6 @@ class ActivationBuffer(Block):
         )
 
     def _build(self, m: Module) -> None:
-        address_bits = self._memory.address_bits
         groups = self._core.col_groups
         writing = Signal()
         m.d.comb += [writing.eq(self.write_enable.any()), self.bus_ready.eq(~writing)]
@@ -56,12 +54,12 @@ class ActivationBuffer(Block):
             m,
             "memory",
             write_enable=Mux(writing, self.write_enable, self.bus_valid.replicate(groups)),
-            write_address=Mux(writing, self.write_address[:address_bits], self.bus_address),
+            write_address=Mux(writing, self.write_address, self.bus_address),
             write_data=Mux(writing, self.write_data.replicate(groups), self.bus_data),
             load_enable=self.load_enable,
-            load_address=self.load_address[:address_bits],
+            load_address=self.load_address,
             load_data=self.load_data,
             operand_enable=self.operand_enable,
-            operand_address=self.operand_address[:address_bits],
+            operand_address=self.operand_address,
             operand_data=self.operand_data,
         )

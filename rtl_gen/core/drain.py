@@ -55,7 +55,7 @@ class Pace(Block):
         soon = Signal()
         row_end = named(m, "row_end", left == 1, 1)
         last = named(m, "last", row_end & (row == rows - 1) & ~self.windows, 1)
-        row_plus_1 = named(m, "row_plus_1", (row + 1)[: len(row)], len(row))
+        row_plus_1 = named(m, "row_plus_1", row + 1, len(row))
         left_less_1 = named(m, "left_less_1", left - 1, len(left))
         m.d.comb += [
             self.wanted.eq(active & first),
@@ -152,7 +152,7 @@ class Drain(Block):
         result, operand = address("out"), address("residual")
         inside = named(m, "inside", (pixel("y") < self.out_height) & (pixel("x") < self.out_width), 1)
         n = loops.sum("n", zero["n"], {"n": 1})
-        n_behind = named(m, "n_behind", (n - self.residual_first)[: len(n)], len(n))
+        n_behind = named(m, "n_behind", n - self.residual_first, len(n))
         constant = loops.sum("constant", self.constants, {"n": 1})
         places = Signal(len(self.shift), name="shift_begin_0")
         array = core.array
@@ -162,7 +162,7 @@ class Drain(Block):
         row = Signal(len(self.turn_row))
         pass_end = loops.last("gy")
         whole_pass = named(m, "whole_pass", loops.at_end["a"] & loops.at_end["w"], 1)
-        row_plus_1 = named(m, "row_plus_1", (row + 1)[: len(row)], len(row))
+        row_plus_1 = named(m, "row_plus_1", row + 1, len(row))
         m.d.comb += [
             self.turn.eq(self.paced & active),
             self.turn_row.eq(row),

@@ -21,7 +21,7 @@ from .passes import Passes
 from .patches import Patches
 from .requantise import Requantise
 from .sequencer import COUNT_BITS, Sequencer
-from .sizes import word_bits
+from .sizes import buffer_bits
 from .sums import Sums
 from .weights import WeightRing
 from .writer import Writer
@@ -55,7 +55,7 @@ def engine_ports(core: CoreSpec) -> list[Port]:
         output_port("cycles", COUNT_BITS, "cycles since the start"),
         output_port("stalls", COUNT_BITS, "of these, waiting for the memory"),
         output_port("out_write", 1, "levels are written into the activation buffer"),
-        output_port("out_address", word_bits(core), "word"),
+        output_port("out_address", buffer_bits(core), "word"),
         output_port("out_mask", core.col_groups, "its column group, as one bit"),
         output_port("out_data", core.array.cols * core.array.act.bits, "one plane of cols levels"),
     ]
@@ -84,7 +84,7 @@ class Engine(Block):
             "pace": Pace(core),
             "drain": Drain(core),
             "operand": Operand(core),
-            "sums": Sums(core),
+            "joined": Sums(core),
             "requantise": Requantise(core),
             "writer": Writer(core),
         }
@@ -138,7 +138,7 @@ class Engine(Block):
         pass_end = wires["passes", "pass_end"]
         accept = Signal()
         ends = Signal(LATENCY_CYCLES + 1)  # pass_end, so many cycles ago
-        m.d.sync += [accept.eq(wires["passes", "issue"]), ends.eq(Cat(pass_end, ends)[: len(ends)])]
+        m.d.sync += [accept.eq(wires["passes", "issue"]), ends.eq(Cat(pass_end, ends[:-1]))]
         writing = {
             destination: named(
                 m,
@@ -148,23 +148,19 @@ class Engine(Block):
             )
             for destination in Destination
         }
-        ready = Signal()
-        with m.Switch(self.write_destination):
-            with m.Case(Destination.WEIGHTS):
-                m.d.comb += ready.eq(wires["weights", "write_ready"])
-            with m.Case(Destination.ACTIVATIONS):
-                m.d.comb += ready.eq(wires["activations", "bus_ready"])
-            with m.Default():
-                m.d.comb += ready.eq(1)
+        refused = Cat(
+            writing[Destination.WEIGHTS] & ~wires["weights", "write_ready"],
+            writing[Destination.ACTIVATIONS] & ~wires["activations", "bus_ready"],
+        ).any()
         written = wires["writer", "write_enable"]
         m.d.comb += [
-            self.write_ready.eq(ready),
+            self.write_ready.eq(~refused),
             self.out_write.eq(written.any()),
             self.out_mask.eq(written),
             self.out_address.eq(wires["writer", "write_address"]),
             self.out_data.eq(wires["writer", "write_data"]),
         ]
-        take, done = wires["operand", "take"], wires["sums", "done"]
+        take, done = wires["operand", "take"], wires["joined", "done"]
         loaded = wires["activations", "load_data"]
         core = self._core
 
@@ -191,7 +187,8 @@ class Engine(Block):
                 "out_of_range": out_of_range, "weights_missing": wires["weights", "never"],
             },
             "program": {
-                "write_enable": writing[Destination.PROGRAM], "write_address": address(address_bits["program"]),
+                "write_enable": writing[Destination.PROGRAM],
+                "write_address": address(address_bits["program"]),
                 "write_data": self.write_data[:WORD_BITS],
                 "read_enable": wires["sequencer", "fetch"],
                 "read_address": wires["sequencer", "fetch_address"],
@@ -224,7 +221,7 @@ class Engine(Block):
                 "drained": wires["pace", "drained"],
             },
             "array": {
-                "accept": accept, "capture": ends[-1] | begin, "step": wires["sums", "step"],
+                "accept": accept, "capture": ends[-1] | begin, "step": wires["joined", "step"],
                 "act": wires["patches", "act"], "weight": wires["weights", "data"],
             },
             "pace": {
@@ -237,7 +234,7 @@ class Engine(Block):
                 "address": wires["drain", "operand_address"],
                 "read_data": wires["activations", "operand_data"],
             },
-            "sums": {
+            "joined": {
                 **same("drain", "turn", "turn_row"), **context, "take": take, "windows": windows,
                 "maximum": maximum, "accs": wires["array", "sums"], "act_total": wires["array", "total"],
                 "levels": wires["operand", "arriving"],
@@ -247,10 +244,10 @@ class Engine(Block):
                 "write_address": address(address_bits["requantise"]),
                 "write_data": self.write_data[: core.constant_word_bits],
                 "done": done, **same("drain", "constant", "valid", "last", "address"),
-                "sums": wires["sums", "sums"], "residuals": wires["operand", "levels"],
+                "sums": wires["joined", "sums"], "residuals": wires["operand", "levels"],
             },
             "writer": {
-                "done": done, **same("drain", "valid", "last"), "sums": wires["sums", "sums"],
+                "done": done, **same("drain", "valid", "last"), "sums": wires["joined", "sums"],
                 **same("requantise", "level_begin", "level_valid", "level_last", "level_address", "levels"),
                 "result_valid": self.result_valid, "result_ready": self.result_ready,
                 "result_data": self.result_data,

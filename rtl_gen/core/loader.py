@@ -10,7 +10,7 @@ from pact_hw.spec import CoreSpec
 from ..arithmetic import named
 from ..block import Block, input_port, output_port
 from .nest import Loops
-from .sizes import field_ports, word_bits
+from .sizes import buffer_bits, field_ports, word_bits
 
 _FIELDS = (
     "source", "source_height", "source_width", "origin_y", "origin_x", "origin",
@@ -40,7 +40,7 @@ class Loader(Block):
                 *field_ports(core, _FIELDS),
                 output_port("ready", 1, "a tile is ready"),
                 output_port("read_enable", 1, "ask the activation buffer"),
-                output_port("read_address", word_bits(core), "for this word"),
+                output_port("read_address", buffer_bits(core), "for this word"),
                 output_port("write_rows", core.array.rows, "the word goes to this row's bank"),
                 output_port("write_half", 1, ""),
                 output_port("write_address", ceil_log2(core.patch_words), ""),
@@ -69,7 +69,7 @@ class Loader(Block):
         bits = word_bits(core)
         address = loops.sum(
             "address",
-            named(m, "first_address", (self.source + self.origin)[:bits], bits),
+            named(m, "first_address", self.source + self.origin, bits),
             {"ty": self.tile_y_words, "tx": self.tile_x_words, "gy": self.row_y_words,
              "gx": self.row_x_words, "py": self.load_y_words, "px": self.load_x_words, "word": 1},
         )  # fmt: skip
@@ -82,7 +82,7 @@ class Loader(Block):
         row = Signal(rows)
         half = Signal()
         word = Signal(core.patch_words.bit_length())
-        word_plus_1 = named(m, "word_plus_1", (word + 1)[: len(word)], len(word))
+        word_plus_1 = named(m, "word_plus_1", word + 1, len(word))
         with m.If(self.begins):
             m.d.sync += [row.eq(1), half.eq(0), word.eq(0), active.eq(1)]
         with m.Elif(issue):
@@ -96,7 +96,7 @@ class Loader(Block):
         beyond = named(m, "beyond", inside & (address >= core.activation_words), 1)
         m.d.comb += [
             self.read_enable.eq(issue & inside & ~beyond),
-            self.read_address.eq(address),
+            self.read_address.eq(address[: len(self.read_address)]),
             self.out_of_range.eq(issue & (full | beyond)),
             self.ready.eq(ready.any()),
         ]
@@ -119,4 +119,4 @@ class Loader(Block):
 
 def _counted(m: Module, name: str, count: Signal, more: Signal, less: Signal) -> Signal:
     """``count`` after one ``more`` and one ``less``."""
-    return named(m, f"{name}_next", (count + more - less)[: len(count)], len(count))
+    return named(m, f"{name}_next", count + more - less, len(count))

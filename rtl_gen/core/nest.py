@@ -69,7 +69,7 @@ class Loops:
             if loop in starts:
                 with m.If(self.begins | (self.advance & reduce(or_, stepped))):
                     m.d.sync += starts[loop].eq(Mux(self.begins, origin, following))
-        total = named(m, f"{self._prefix}_{name}_sum", (chosen_start + chosen_stride)[:width], width)
+        total = named(m, f"{self._prefix}_{name}_sum", chosen_start + chosen_stride, width)
         m.d.comb += following.eq(total)
         return starts[own[-1]]
 

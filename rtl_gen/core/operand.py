@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.utils import ceil_log2
 
 from pact_hw.spec import CoreSpec
 
 from ..arithmetic import elements, named
 from ..block import Block, input_port, output_port
-from .sizes import field_ports, group_bits, word_bits
+from .sizes import buffer_bits, field_ports, group_bits
+from .transfers import chosen
 
 
 def level_bits(core: CoreSpec) -> int:
@@ -33,7 +34,7 @@ class Operand(Block):
                 input_port("address", group_bits(core), "column group of its first plane"),
                 *field_ports(core, self.fields),
                 output_port("read_enable", 1, "ask the activation buffer"),
-                output_port("read_address", word_bits(core), "for this word"),
+                output_port("read_address", buffer_bits(core), "for this word"),
                 input_port("read_data", core.word_bits, "a cycle later"),
                 output_port("out_of_range", 1, "the address is beyond the buffer"),
                 output_port("busy", 1, "a turn's operand has not arrived, or arrives"),
@@ -55,13 +56,13 @@ class Operand(Block):
         word = asked[parts:]
         reading = named(m, "reading", Mux(self.turn, self.valid, valid & more.any()), 1)
         beyond = named(m, "beyond", word >= core.activation_words, 1)
-        following = named(m, "group_next", (asked + self.residual_plane)[: len(group)], len(group))
+        following = named(m, "group_next", asked + self.residual_plane, len(group))
         one_plane = named(m, "one_plane", self.residual_planes <= 1, 1)
         planes_less_1 = named(m, "planes_less_1", self.residual_planes - 1, len(more))
         more_less_1 = named(m, "more_less_1", more - 1, len(more))
         m.d.comb += [
             self.read_enable.eq(reading & ~beyond),
-            self.read_address.eq(word),
+            self.read_address.eq(word[: len(self.read_address)]),
             self.out_of_range.eq(reading & beyond),
         ]
         with m.If(self.turn):
@@ -80,7 +81,7 @@ class Operand(Block):
             part = Signal(parts)
             m.d.sync += part.eq(asked[:parts])
             data = Signal(len(self.read_data) // core.col_groups)
-            m.d.comb += data.eq(Array(elements(self.read_data, core.col_groups))[part])
+            m.d.comb += data.eq(chosen(part, elements(self.read_data, core.col_groups)))
         self._assemble(m, named(m, "plane", Mux(was_read, data, 0), len(data)), arrived)
 
     def _assemble(self, m: Module, arriving: Signal, arrived: Signal) -> None:
@@ -88,7 +89,7 @@ class Operand(Block):
         core = self._core
         planes, bits = core.act_planes, core.array.act.bits
         number = Signal(planes, init=1)  # of the plane, as one bit
-        m.d.sync += number.eq(Mux(self.turn, 1, number << 1)[:planes])
+        m.d.sync += number.eq(Mux(self.turn, 1, Cat(0, number[:-1])))
         levels = []
         kept = elements(self.levels, core.array.cols)
         for before, plane in zip(kept, elements(arriving, core.array.cols), strict=True):

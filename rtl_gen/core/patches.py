@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.utils import ceil_log2
 
 from pact_hw.spec import CoreSpec
@@ -11,6 +11,7 @@ from ..arithmetic import elements, named
 from ..block import Block, input_port, output_port
 from .memory import Memory
 from .sizes import lane_bits
+from .transfers import chosen
 
 
 class Patches(Block):
@@ -64,6 +65,6 @@ class Patches(Block):
         rows = []
         for number, word in enumerate(elements(words, core.array.rows)):
             row = Signal(len(self.act) // core.array.rows, name=f"act_{number}")
-            m.d.comb += row.eq(Array(elements(word, core.lane_groups))[part])
+            m.d.comb += row.eq(chosen(part, elements(word, core.lane_groups)))
             rows.append(row)
         m.d.comb += self.act.eq(Cat(*rows))

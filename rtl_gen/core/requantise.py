@@ -21,7 +21,7 @@ LATENCY_CYCLES = 4
 
 
 class LevelRequantiser(Requantiser):
-    """clip((acc * mult + residual * residual_mult + add) >> shift, 0, limit), each stage when it is needed."""
+    """clip((acc * mult + residual * residual_mult + add) >> shift, 0, limit), a stage at a time."""
 
     def __init__(self, core: CoreSpec) -> None:
         requantiser = core.requantiser
@@ -122,7 +122,7 @@ class Requantise(Block):
                 write_address=self.write_address,
                 write_data=written[name],
                 read_enable=stages[stage],
-                read_address=constants[stage][: memory.address_bits],
+                read_address=constants[stage],
                 read_data=read[name],
             )
         pairs = [(pair[: r.mult_bits], pair[r.mult_bits :]) for pair in elements(read["mults"], cols)]

@@ -75,12 +75,12 @@ class Sequencer(Block):
 
         at_end = named(m, "at_end", arriving & (position == 0) & (self.fetch_data[:2] == Opcode.END), 1)
         last_word = named(m, "last_word", index == len(FIELDS) - 1, 1)
-        index_plus_1 = named(m, "index_plus_1", (index + 1)[: len(index)], len(index))
+        index_plus_1 = named(m, "index_plus_1", index + 1, len(index))
         address = named(m, "address", base + index, len(base) + 1)
         beyond = named(m, "beyond", fetching & (address >= core.program_words), 1)
         arrived = named(m, "arrived", self.transfers_done >= self.after_transfers, 1)
         sensible = self._sensible(m)
-        begun = named(m, "begun", self.start & ~self.busy & (self.error == 0), 1)
+        begun = named(m, "begun", self.start & ~self.busy & ~self.error.any(), 1)
         m.d.comb += [
             self.fetch.eq(fetching & ~beyond),
             self.fetch_address.eq(address),
@@ -99,16 +99,18 @@ class Sequencer(Block):
         ]
         with m.If(fetching):
             m.d.sync += index.eq(Mux(last_word, 0, index_plus_1))
+        base_next = named(m, "base_next", base + WORDS, len(base))
+        operations = named(m, "operations_plus_1", self.operations_done + 1, 16)
         with m.If(running & self.ends):
-            m.d.sync += [
-                base.eq(named(m, "base_next", (base + WORDS)[: len(base)], len(base))),
-                self.operations_done.eq(named(m, "operations_plus_1", (self.operations_done + 1)[:16], 16)),
-            ]
+            m.d.sync += [base.eq(base_next), self.operations_done.eq(operations)]
         stalled = (waiting & ~self.transfers_done.any()) | (checking & ~arrived) | (running & self.stalled)
+        cycles = named(m, "cycles_plus_1", self.cycles + 1, COUNT_BITS)
+        stalls = named(m, "stalls_plus_1", self.stalls + 1, COUNT_BITS)
+        waits = named(m, "waits", self.busy & stalled, 1)
         with m.If(self.busy):
-            m.d.sync += self.cycles.eq(named(m, "cycles_plus_1", (self.cycles + 1)[:COUNT_BITS], COUNT_BITS))
-        with m.If(named(m, "waits", self.busy & stalled, 1)):
-            m.d.sync += self.stalls.eq(named(m, "stalls_plus_1", (self.stalls + 1)[:COUNT_BITS], COUNT_BITS))
+            m.d.sync += self.cycles.eq(cycles)
+        with m.If(waits):
+            m.d.sync += self.stalls.eq(stalls)
 
         with m.If(begun):
             m.d.sync += [

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.utils import ceil_log2
-
 from pact_hw.design import Port
 from pact_hw.spec import CoreSpec
 from pact_hw.spec.program import FIELDS
@@ -19,24 +17,34 @@ _FIELD_BITS = {field.name: field.bits for field in FIELDS}
 SIGNED = {field.name for field in FIELDS if field.signed}
 
 
+def address_bits(words: int) -> int:
+    """Of an address of one of ``words``."""
+    return (words - 1).bit_length()
+
+
+def buffer_bits(core: CoreSpec) -> int:
+    """Of an address in the activation buffer."""
+    return address_bits(core.activation_words)
+
+
 def word_bits(core: CoreSpec) -> int:
-    """Of an address in the activation buffer; one that is just beyond it can be told."""
+    """Of a number that should be such an address: one that is just beyond the buffer can be told."""
     return core.activation_words.bit_length()
 
 
 def group_bits(core: CoreSpec) -> int:
     """Of an address in column groups: the word, then the group in it."""
-    return word_bits(core) + ceil_log2(core.col_groups)
+    return word_bits(core) + address_bits(core.col_groups)
 
 
 def lane_bits(core: CoreSpec) -> int:
     """Of an address in a patch, in lane groups."""
-    return ceil_log2(core.patch_words * core.lane_groups)
+    return address_bits(core.patch_words * core.lane_groups)
 
 
 def constant_bits(core: CoreSpec) -> int:
-    """Of an address in the constants; one that is just beyond them can be told."""
-    return core.constant_words.bit_length()
+    """Of an address in the constants."""
+    return address_bits(core.constant_words)
 
 
 def field_bits(core: CoreSpec, name: str) -> int:

@@ -25,7 +25,8 @@ def shifts(core: CoreSpec) -> list[int]:
 
 def excess_bits(core: CoreSpec) -> int:
     """Bits of what a sum over codes is too large by."""
-    return act_sum_shape(core.array, core.array.max_reduction).width + core.array.weight.bits
+    total: int = act_sum_shape(core.array, core.array.max_reduction).width
+    return total + core.array.weight.bits
 
 
 class Column(Block):
@@ -58,17 +59,13 @@ class Column(Block):
         exact = named(m, "exact", acc - self.excess, signed(max(len(acc), len(self.excess)) + 1))
         wide = Signal(signed(bits + len(exact)))
         m.d.comb += wide.eq(exact)
-        shifted = Signal(bits)
-        with m.Switch(self.shift):
-            for places in shifts(core)[1:]:
-                with m.Case(places):
-                    m.d.comb += shifted.eq(Cat(Const(0, places), wide)[:bits])
-            with m.Default():
-                m.d.comb += shifted.eq(wide[:bits])
+        shifted: Value = wide[:bits]
+        for places in shifts(core)[1:]:
+            shifted = Mux(self.shift == places, Cat(Const(0, places), wide)[:bits], shifted)
         before = named(m, "joined_before", Mux(self.windows, self.sum, self.earlier), bits)
         base = named(m, "base", Mux(self.first, 0, before), bits)
         addend = named(m, "addend", Mux(self.windows, self.level, shifted), bits)
-        total = named(m, "total", (base + addend)[:bits], bits)
+        total = named(m, "total", base + addend, bits)
         greater = named(m, "greater", Mux(base > self.level, base, self.level), bits)
         m.d.comb += self.joined.eq(Mux(self.maximum, greater, total))
         with m.If(self.load):
@@ -77,8 +74,6 @@ class Column(Block):
 
 class Sums(Block):
     """Cols sums at a time. Between passes those of all rows wait in a memory, if passes can be several."""
-
-    resets = True
 
     def __init__(self, core: CoreSpec) -> None:
         self._core = core

@@ -54,7 +54,7 @@ class WeightRing(Block):
         oldest = Signal(bits + 1)  # still needed
 
         def after(name: str, pointer: Signal) -> Signal:
-            plus_1 = named(m, f"{name}_plus_1", (pointer + 1)[: bits + 1], bits + 1)
+            plus_1 = named(m, f"{name}_plus_1", pointer + 1, bits + 1)
             if self._core.weight_words == 1 << bits:
                 return plus_1
             at_end = named(m, f"{name}_at_end", pointer[:bits] == self._core.weight_words - 1, 1)
@@ -68,8 +68,9 @@ class WeightRing(Block):
             self.missing.eq(self.wanted & (read == write)),
             self.never.eq(self.missing & full),
         ]
+        write_next = after("write", write)
         with m.If(taken):
-            m.d.sync += write.eq(after("write", write))
+            m.d.sync += write.eq(write_next)
         again = named(m, "again", self.tile_end & self.stay & ~self.last, 1)
         with m.If(self.issue):
             m.d.sync += read.eq(Mux(self.again, n_first, Mux(again, oldest, following)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.utils import ceil_log2
 
 from pact_hw.spec import CoreSpec
@@ -10,7 +10,8 @@ from pact_hw.spec.core import RESULT_BITS
 
 from ..arithmetic import elements, named
 from ..block import Block, input_port, output_port
-from .sizes import field_ports, group_bits, word_bits
+from .sizes import buffer_bits, field_ports, group_bits
+from .transfers import chosen
 
 
 class Writer(Block):
@@ -36,7 +37,7 @@ class Writer(Block):
                 input_port("level_address", group_bits(core), "column group"),
                 input_port("levels", cols * core.requantiser.level_bits, "until the next begin"),
                 output_port("write_enable", core.col_groups, "column groups of the word"),
-                output_port("write_address", word_bits(core), "word"),
+                output_port("write_address", buffer_bits(core), "word"),
                 output_port("write_data", cols * array.act.bits, "a plane of cols levels"),
                 output_port("out_of_range", 1, "the address is beyond the buffer"),
                 output_port("result_valid", 1, "sums are offered, and held until taken"),
@@ -52,28 +53,29 @@ class Writer(Block):
         bits = core.array.act.bits
         group = Signal(len(self.level_address))  # of the next plane
         left = Signal(len(self.out_planes))  # planes after the present one
-        plane = Signal(max(1, ceil_log2(core.act_planes)))
+        plane = Signal(ceil_log2(core.act_planes))
         begin = named(m, "first_plane", self.level_begin & ~self.raw, 1)
         writing = named(m, "writing", begin | left.any(), 1)
         asked = named(m, "asked", Mux(begin, self.level_address, group), len(group))
-        following = named(m, "group_next", (asked + self.out_plane)[: len(group)], len(group))
+        following = named(m, "group_next", asked + self.out_plane, len(group))
         planes_less_1 = named(m, "planes_less_1", self.out_planes - 1, len(left))
         left_less_1 = named(m, "left_less_1", left - 1, len(left))
         remaining = named(m, "remaining", Mux(begin, planes_less_1, left_less_1), len(left))
         number = named(m, "number", Mux(begin, 0, plane), len(plane))
+        number_plus_1 = named(m, "number_plus_1", number + 1, len(plane))
         with m.If(writing):
-            m.d.sync += [group.eq(following), left.eq(remaining), plane.eq((number + 1)[: len(plane)])]
+            m.d.sync += [group.eq(following), left.eq(remaining), plane.eq(number_plus_1)]
         parts = ceil_log2(core.col_groups)
         word = asked[parts:]
         beyond = named(m, "beyond", word >= core.activation_words, 1)
         valid = named(m, "valid_plane", writing & self.level_valid, 1)
         planes = []
         for level in elements(self.levels, cols):
-            whole = Cat(level, Const(0, max(0, core.act_planes * bits - len(level))))
-            planes.append(Array(whole[p * bits : (p + 1) * bits] for p in range(core.act_planes))[number])
+            whole = Cat(level, Const(0, (bits << len(plane)) - len(level)))
+            planes.append(chosen(number, elements(whole, 1 << len(plane))))
         m.d.comb += [
             self.write_enable.eq(Mux(valid & ~beyond, Const(1, core.col_groups) << asked[:parts], 0)),
-            self.write_address.eq(word),
+            self.write_address.eq(word[: len(self.write_address)]),
             self.write_data.eq(Cat(*planes)),
             self.out_of_range.eq(valid & beyond),
         ]
