@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from pact_hw.errors import InputError
-from pact_hw.spec import Dataflow, HardwareSpec, RequantiserSpec, WeightEncoding
+from pact_hw.spec import Dataflow, HardwareSpec, MacKind, RequantiserKind, RequantiserSpec, WeightEncoding
 
 from .tables import packaged_text
 
@@ -66,9 +66,10 @@ def array_area(spec: HardwareSpec, library: str = DEFAULT_LIBRARY) -> ArrayArea:
     """Area of the design of ``spec``, with its requantisers if it has any.
 
     Raises:
-        InputError: no coefficients were fitted for this library.
+        InputError: no coefficients were fitted for this library, or for this kind of array.
     """
     coefficients, nand2 = _coefficients(library)
+    _check_kind(spec)
     counts = instances(spec)
     parts = {
         kind: counts[kind] * sum(value * coefficients.get((kind, name), 0.0) for name, value in found.items())
@@ -83,6 +84,15 @@ def array_area(spec: HardwareSpec, library: str = DEFAULT_LIBRARY) -> ArrayArea:
         control_um2=parts["control"],
         macs_per_cycle=spec.macs_per_cycle,
     )
+
+
+def _check_kind(spec: HardwareSpec) -> None:
+    kinds = [spec.mac_kind.value] + ([spec.requantiser.kind.value] if spec.requantiser else [])
+    if not {*kinds} <= {MacKind.FIXED.value, RequantiserKind.MULTIPLY_SHIFT.value}:
+        raise InputError(
+            f"the area model knows fixed arrays and multiply-shift requantisers, not {' with '.join(kinds)}: "
+            "synthesise it"
+        )
 
 
 @cache

@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from amaranth.hdl import Cat, Module, Signal
 
-from pact_hw.spec import HardwareSpec, RequantiserSpec
+from pact_hw.spec import HardwareSpec, RequantiserKind, RequantiserSpec
 
 from .block import Block, input_port, output_port
 from .composable import output_stationary_array
 from .output_stationary import operand_ports
 from .requantiser import Requantiser, output_bits
+from .threshold import ThresholdRequantiser, threshold_ports
+
+
+@dataclass(frozen=True)
+class Constant:
+    """What all values of a beat share."""
+
+    name: str
+    width: int
+    meaning: str
+    stage: int = 1
+    """The pipeline stage that needs it, 1 being the first."""
+
+
+def constants(spec: HardwareSpec, requantiser: RequantiserSpec) -> list[Constant]:
+    """The constants of ``requantiser``, in the order of their ports ``scale_NAME``."""
+    if requantiser.kind is RequantiserKind.THRESHOLD:
+        ports = threshold_ports(spec, requantiser)
+        return [Constant(name, *width_and_text) for name, width_and_text in ports.items()]
+    found = [
+        Constant("mult", requantiser.mult_bits, "of the sum, two's complement"),
+        Constant("add", requantiser.add_bits, "two's complement", 2),
+        Constant("shift", requantiser.shift_bits, f"0 to {requantiser.max_shift}", 3),
+        Constant("limit", requantiser.level_bits, "highest level", 3),
+    ]
+    if requantiser.residual_bits:
+        found.append(Constant("residual_mult", requantiser.mult_bits, "of the residual, two's complement"))
+    return [*found, Constant("raw", 1, "give the sum before the shift instead of the level", 3)]
 
 
 class RequantisedArray(Block):
@@ -22,26 +52,25 @@ class RequantisedArray(Block):
 
     def __init__(self, spec: HardwareSpec, requantiser: RequantiserSpec) -> None:
         self._spec = spec
+        self._kind = requantiser
         self._array = output_stationary_array(spec, module_name=f"{spec.name}_array")
-        self._requantiser = Requantiser(spec, requantiser)
+        self._constants = constants(spec, requantiser)
+        multiplies = requantiser.kind is RequantiserKind.MULTIPLY_SHIFT
+        self._requantiser = (Requantiser if multiplies else ThresholdRequantiser)(spec, requantiser)
         bits = output_bits(spec, requantiser)
+        residual = input_port(
+            "scale_residual",
+            spec.rows * requantiser.residual_bits,
+            f"rows levels, {requantiser.residual_bits} bits each",
+        )
         super().__init__(
             spec.name,
             [
                 *operand_ports(spec),
                 input_port("scale_valid", 1, "the next column's scale is offered"),
                 output_port("scale_ready", 1, "the scale is taken, with a column of sums"),
-                input_port("scale_mult", requantiser.mult_bits, "of the sum, two's complement"),
-                input_port("scale_add", requantiser.add_bits, "two's complement"),
-                input_port("scale_shift", requantiser.shift_bits, f"0 to {requantiser.max_shift}"),
-                input_port("scale_limit", requantiser.level_bits, "highest level"),
-                input_port("scale_residual_mult", requantiser.mult_bits, "of the residual, two's complement"),
-                input_port(
-                    "scale_residual",
-                    spec.rows * requantiser.residual_bits,
-                    f"rows levels, {requantiser.residual_bits} bits each",
-                ),
-                input_port("scale_raw", 1, "give the sum before the shift instead of the level"),
+                *(input_port(f"scale_{c.name}", c.width, c.meaning) for c in self._constants),
+                *([residual] if requantiser.residual_bits else []),
                 output_port("out_valid", 1, "results are offered, and held until taken"),
                 input_port("out_ready", 1, "results are taken"),
                 output_port(
@@ -96,21 +125,15 @@ class RequantisedArray(Block):
                 value = register
             return value
 
-        shared = {
-            "mult": self.scale_mult,
-            "residual_mult": self.scale_residual_mult,
-            "add": delayed("add", 2),
-            "shift": delayed("shift", 3),
-            "limit": delayed("limit", 3),
-            "raw": delayed("raw", 3),
-        }
+        shared = {constant.name: delayed(constant.name, constant.stage) for constant in self._constants}
+        if self._kind.residual_bits:
+            shared["residual"] = self.scale_residual
         self._requantiser.place_each(
             m,
             "requantiser",
             spec.rows,
             advance=advance,
             acc=sums,
-            residual=self.scale_residual,
             data=self.out_data,
             **shared,
         )

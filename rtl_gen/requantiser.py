@@ -42,14 +42,17 @@ class Requantiser(Block):
     def __init__(self, spec: HardwareSpec, requantiser: RequantiserSpec) -> None:
         self._spec = spec
         self._requantiser = requantiser
+        residual = [
+            input_port("residual", requantiser.residual_bits, "stage 1: level, unsigned"),
+            input_port("residual_mult", requantiser.mult_bits, "stage 1: two's complement"),
+        ]
         super().__init__(
             f"{spec.name}_requantiser",
             [
                 input_port("advance", 1, "the pipeline moves"),
                 input_port("acc", spec.acc_bits, "stage 1: accumulator, two's complement"),
                 input_port("mult", requantiser.mult_bits, "stage 1: two's complement"),
-                input_port("residual", requantiser.residual_bits, "stage 1: level, unsigned"),
-                input_port("residual_mult", requantiser.mult_bits, "stage 1: two's complement"),
+                *(residual if requantiser.residual_bits else []),
                 input_port("add", requantiser.add_bits, "stage 2: two's complement"),
                 input_port("shift", requantiser.shift_bits, "stage 3: unsigned"),
                 input_port("limit", requantiser.level_bits, "stage 3: highest level, unsigned"),
@@ -67,21 +70,25 @@ class Requantiser(Block):
 
     def _total(self, m: Module, load_products: Value, load_total: Value) -> Signal:
         """The registered sum that is to be shifted, behind the registered products."""
-        acc, mult = self.acc.as_signed(), self.mult.as_signed()
-        residual_mult, add = self.residual_mult.as_signed(), self.add.as_signed()
+        acc, mult, add = self.acc.as_signed(), self.mult.as_signed(), self.add.as_signed()
         product = Signal(signed(len(acc) + len(mult)))
-        residual_product = Signal(signed(len(self.residual) + len(residual_mult)))
         total = Signal(total_shape(self._spec, self._requantiser))
 
         product_next = named(m, "product_next", acc * mult, product.shape())
-        residual_product_next = named(
-            m, "residual_product_next", self.residual * residual_mult, residual_product.shape()
-        )
-        products = product + residual_product
-        products_sum = named(m, "products_sum", products, products.shape())
-        total_next = named(m, "total_next", products_sum + add, total.shape())
         with m.If(load_products):
-            m.d.sync += [product.eq(product_next), residual_product.eq(residual_product_next)]
+            m.d.sync += product.eq(product_next)
+        products_sum: Value = product
+        if self._requantiser.residual_bits:
+            residual_mult = self.residual_mult.as_signed()
+            residual_product = Signal(signed(len(self.residual) + len(residual_mult)))
+            residual_product_next = named(
+                m, "residual_product_next", self.residual * residual_mult, residual_product.shape()
+            )
+            with m.If(load_products):
+                m.d.sync += residual_product.eq(residual_product_next)
+            products = product + residual_product
+            products_sum = named(m, "products_sum", products, products.shape())
+        total_next = named(m, "total_next", products_sum + add, total.shape())
         with m.If(load_total):
             m.d.sync += total.eq(total_next)
         return total

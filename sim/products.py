@@ -10,41 +10,18 @@ import numpy.typing as npt
 
 from pact_hw.errors import InputError
 from pact_hw.golden import matmul
-from pact_hw.spec import HardwareSpec, RequantiserSpec, WeightEncoding, accumulator_range, schedule
+from pact_hw.spec import (
+    HardwareSpec,
+    RequantiserKind,
+    RequantiserSpec,
+    WeightEncoding,
+    accumulator_range,
+    schedule,
+)
 
-Int64 = npt.NDArray[np.int64]
+from .scales import Int64, Scale, Thresholds
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Scale:
-    """Requantiser constants of a product, one per output channel (``limit``: one for all).
-
-    ``level = clip((acc mult + residual residual_mult + add) >> shift, 0, limit)``.
-    """
-
-    mult: Int64
-    """(N,)"""
-    add: Int64
-    """(N,)"""
-    shift: Int64
-    """(N,)"""
-    residual_mult: Int64
-    """(N,); zeros where there is no residual."""
-    limit: int
-
-    @property
-    def columns(self) -> dict[str, Int64]:
-        """The members with one value per output channel, by name."""
-        return {
-            "mult": self.mult,
-            "add": self.add,
-            "shift": self.shift,
-            "residual_mult": self.residual_mult,
-        }
-
-    def channels(self, chosen: slice) -> Scale:
-        """The constants of some of the output channels."""
-        return Scale(**{name: values[chosen] for name, values in self.columns.items()}, limit=self.limit)
+__all__ = ["MatrixProduct", "Scale", "Thresholds", "random_products"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,7 +33,7 @@ class MatrixProduct:
     """(M, K) levels."""
     weight: Int64
     """(K, N) codes."""
-    scale: Scale | None = None
+    scale: Scale | Thresholds | None = None
     residual: Int64 | None = None
     """(M, N) levels, with ``scale`` only."""
     mode_bits: int | None = None
@@ -90,10 +67,42 @@ class MatrixProduct:
             return
         if spec.requantiser is None:
             raise InputError(f"product {self.name!r} has a scale, but {spec.name} has no requantiser")
-        self._check_scale(self.scale, spec, spec.requantiser)
+        kind = spec.requantiser.kind
+        if self.scale.kind is not kind:
+            raise InputError(
+                f"product {self.name!r} has constants for {self.scale.kind.value}, "
+                f"but {spec.name}'s requantiser is {kind.value}"
+            )
+        self._check_residual(spec.requantiser)
+        if isinstance(self.scale, Thresholds):
+            self._check_thresholds(self.scale, spec.requantiser)
+        else:
+            self._check_scale(self.scale, spec, spec.requantiser)
+
+    def _check_residual(self, requantiser: RequantiserSpec) -> None:
+        m, _k, n = self.shape
+        if self.residual is None:
+            return
+        if self.residual.shape != (m, n):
+            raise InputError(f"product {self.name!r}: residual must be {(m, n)}, not {self.residual.shape}")
+        self._check_range("residual", self.residual, 0, (1 << requantiser.residual_bits) - 1)
+
+    def _check_thresholds(self, scale: Thresholds, requantiser: RequantiserSpec) -> None:
+        n = self.shape[2]
+        sets = 1 if self.residual is None else requantiser.threshold_sets
+        shape = scale.thresholds.shape
+        if len(shape) != 3 or shape[:2] != (n, sets) or shape[2] > requantiser.steps:
+            raise InputError(
+                f"product {self.name!r}: thresholds must have shape ({n}, {sets}, at most "
+                f"{requantiser.steps}), not {shape}"
+            )
+        if (np.diff(scale.thresholds) < 0).any():
+            raise InputError(f"product {self.name!r}: thresholds must ascend")
+        if scale.sign.shape != (n,) or not np.isin(scale.sign, (-1, 1)).all():
+            raise InputError(f"product {self.name!r}: sign must be {n} times 1 or -1, not {scale.sign}")
 
     def _check_scale(self, scale: Scale, spec: HardwareSpec, requantiser: RequantiserSpec) -> None:
-        m, k, n = self.shape
+        k, n = self.shape[1:]
         for name, values in scale.columns.items():
             if values.shape != (n,):
                 raise InputError(f"product {self.name!r}: {name} must have shape ({n},), not {values.shape}")
@@ -105,13 +114,10 @@ class MatrixProduct:
             self._check_range(name, scale.columns[name], -(1 << (bits - 1)), (1 << (bits - 1)) - 1)
         self._check_range("shift", scale.shift, 0, requantiser.max_shift)
         self._check_range("limit", np.array([scale.limit]), 0, (1 << requantiser.level_bits) - 1)
-        residual = np.zeros((m, n), dtype=np.int64) if self.residual is None else self.residual
-        if residual.shape != (m, n):
-            raise InputError(f"product {self.name!r}: residual must be {(m, n)}, not {residual.shape}")
-        self._check_range("residual", residual, 0, (1 << requantiser.residual_bits) - 1)
         low, high = accumulator_range(spec.act, spec.weight, k)
         largest = max(-low, high) * _magnitude(scale.mult) + _magnitude(scale.add)
-        largest += _magnitude(residual) * _magnitude(scale.residual_mult)
+        if self.residual is not None:
+            largest += _magnitude(self.residual) * _magnitude(scale.residual_mult)
         if largest >= 1 << 63:
             raise InputError(
                 f"product {self.name!r}: acc mult + residual residual_mult + add could reach {largest}, "
@@ -207,6 +213,8 @@ def _largest_mult(spec: HardwareSpec, requantiser: RequantiserSpec) -> int:
 
 def _extreme(product: MatrixProduct, spec: HardwareSpec, requantiser: RequantiserSpec) -> MatrixProduct:
     """``product`` with the largest constants of both signs, column by column."""
+    if requantiser.kind is RequantiserKind.THRESHOLD:
+        return _extreme_thresholds(product, requantiser)
     m, _k, n = product.shape
     sign = np.where(np.arange(n) % 2, -1, 1)
     scale = Scale(
@@ -225,6 +233,8 @@ def _scaled(product: MatrixProduct, spec: HardwareSpec, rng: np.random.Generator
     requantiser = spec.requantiser
     if requantiser is None:
         return product
+    if requantiser.kind is RequantiserKind.THRESHOLD:
+        return _thresholded(product, spec, requantiser, rng)
     m, _k, n = product.shape
     largest = _largest_mult(spec, requantiser)
     mult = rng.integers(-largest, largest + 1, n)
@@ -242,4 +252,32 @@ def _scaled(product: MatrixProduct, spec: HardwareSpec, rng: np.random.Generator
         limit=int(rng.integers(0, 1 << requantiser.level_bits)),
     )
     residual = rng.integers(0, 1 << requantiser.residual_bits, (m, n))
+    return replace(product, scale=scale, residual=residual)
+
+
+def _extreme_thresholds(product: MatrixProduct, requantiser: RequantiserSpec) -> MatrixProduct:
+    """``product`` with thresholds that every sum reaches, or none, of both signs, column by column."""
+    m, _k, n = product.shape
+    column = np.arange(n)
+    far = np.where(column // 2 % 2, 1, -1) << 61
+    scale = Thresholds(
+        thresholds=np.tile(far[:, None, None], (1, requantiser.threshold_sets, requantiser.steps)),
+        sign=np.where(column % 2, -1, 1),
+    )
+    residual = np.full((m, n), (1 << requantiser.residual_bits) - 1, dtype=np.int64)
+    return replace(product, name=f"{product.name}, extreme thresholds", scale=scale, residual=residual)
+
+
+def _thresholded(
+    product: MatrixProduct, spec: HardwareSpec, requantiser: RequantiserSpec, rng: np.random.Generator
+) -> MatrixProduct:
+    """``product`` with random thresholds among its sums, some of which are met exactly."""
+    m, _k, n = product.shape
+    sums = matmul(product.act, product.weight, spec.weight)
+    steps = int(rng.integers(1, requantiser.steps + 1))
+    chosen = rng.integers(0, m, (n, requantiser.threshold_sets, steps))
+    sign = np.where(rng.integers(0, 2, n), 1, -1)
+    met = sums[chosen, np.arange(n)[:, None, None]] * sign[:, None, None]
+    scale = Thresholds(thresholds=np.sort(met + rng.integers(-2, 3, met.shape)), sign=sign)
+    residual = rng.integers(0, requantiser.threshold_sets, (m, n))
     return replace(product, scale=scale, residual=residual)

@@ -18,7 +18,7 @@ from pact_hw.errors import InputError
 from pact_hw.files import atomic_path, read, read_json, write_json
 from pact_hw.spec import HardwareSpec, seal, unseal
 
-from .products import MatrixProduct, Scale
+from .products import MatrixProduct, Scale, Thresholds
 
 PLAIN = "plain"
 """As the caller asked for."""
@@ -61,7 +61,8 @@ def save_vectors(
             tensors[f"{index}.residual"] = product.residual
         if product.scale is not None:
             tensors |= {f"{index}.{name}": values for name, values in product.scale.columns.items()}
-            tensors[f"{index}.limit"] = np.array(product.scale.limit)
+            if isinstance(product.scale, Scale):
+                tensors[f"{index}.limit"] = np.array(product.scale.limit)
     npz = path.with_suffix(".npz")
     with atomic_path(npz) as temporary, temporary.open("wb") as file:
         np.savez(file, **tensors)
@@ -105,8 +106,10 @@ def load_vectors(path: Path, spec: HardwareSpec) -> Vectors:
 
 
 def _product(index: int, tensors: dict[str, Any], *, name: str, mode_bits: int | None) -> MatrixProduct:
-    scale = None
-    if f"{index}.limit" in tensors:
+    scale: Scale | Thresholds | None = None
+    if f"{index}.thresholds" in tensors:
+        scale = Thresholds(thresholds=tensors[f"{index}.thresholds"], sign=tensors[f"{index}.sign"])
+    elif f"{index}.limit" in tensors:
         columns = {key: tensors[f"{index}.{key}"] for key in ("mult", "add", "shift", "residual_mult")}
         scale = Scale(**columns, limit=int(tensors[f"{index}.limit"]))
     return MatrixProduct(

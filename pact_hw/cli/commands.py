@@ -125,7 +125,26 @@ def convert(
     show_default=True,
     help="Longest sum of products that must be exact.",
 )
-@click.option("--requantiser", is_flag=True, help="Put a multiply-and-shift requantiser behind each row.")
+@click.option(
+    "--mac-kind",
+    type=click.Choice(["fixed", "composable"]),
+    default="fixed",
+    show_default=True,
+    help="One pair of widths, or these or halves of them (down to 2 bits), chosen at run time.",
+)
+@click.option(
+    "--requantiser",
+    type=click.Choice(["none", "multiply-shift", "threshold", "smaller"]),
+    default="none",
+    is_flag=False,
+    flag_value="multiply-shift",
+    show_default=True,
+    help="What makes levels of sums, behind each row; smaller: of the two, by area.",
+)
+@click.option("--level-bits", type=int, default=8, show_default=True, help="Width of these levels.")
+@click.option(
+    "--residual-bits", type=int, default=8, show_default=True, help="Width of a residual operand; 0: none."
+)
 @click.option("--name", default="mac_array", show_default=True, help="Name of the top module.")
 @out()
 def generate(
@@ -137,7 +156,10 @@ def generate(
     weight_encoding: str,
     dataflow: str,
     max_reduction: int,
-    requantiser: bool,
+    mac_kind: str,
+    requantiser: str,
+    level_bits: int,
+    residual_bits: int,
     name: str,
     out: Path,
     as_json: bool,
@@ -149,12 +171,21 @@ def generate(
         ActFormat,
         Dataflow,
         HardwareSpec,
+        MacKind,
+        RequantiserKind,
         RequantiserSpec,
         WeightEncoding,
         WeightFormat,
+        with_smaller_requantiser,
     )
 
     output = Output(as_json=as_json)
+    requantiser_spec = None
+    if requantiser != "none":
+        kind = "multiply-shift" if requantiser == "smaller" else requantiser
+        requantiser_spec = RequantiserSpec(
+            kind=RequantiserKind(kind), level_bits=level_bits, residual_bits=residual_bits
+        )
     spec = HardwareSpec(
         act=ActFormat(bits=act_bits),
         weight=WeightFormat(bits=weight_bits, encoding=WeightEncoding(weight_encoding)),
@@ -163,9 +194,12 @@ def generate(
         lanes=lanes,
         name=name,
         dataflow=Dataflow(dataflow),
+        mac_kind=MacKind(mac_kind),
         max_reduction=max_reduction,
-        requantiser=RequantiserSpec() if requantiser else None,
+        requantiser=requantiser_spec,
     )
+    if requantiser == "smaller":
+        spec = with_smaller_requantiser(spec)
     with output.progress.task("Generating Verilog"):
         design = write_design(spec, out)
     result = {
@@ -176,6 +210,8 @@ def generate(
         "acc_bits": spec.acc_bits,
         "latency_cycles": spec.latency_cycles,
     }
+    if spec.requantiser:
+        result["requantiser"] = spec.requantiser.kind.value
     output.finish(result, facts(name, result))
 
 

@@ -19,6 +19,7 @@ from .hardware import Dataflow, HardwareSpec, MacKind
 from .layer import LayerKind, LayerSpec
 from .network import NetworkSpec
 from .requantiser import RequantiserKind, RequantiserSpec
+from .requantiser_area import requantiser_um2, with_smaller_requantiser
 from .schedule import MatrixSchedule, schedule
 
 __all__ = [
@@ -41,8 +42,10 @@ __all__ = [
     "accumulator_range",
     "canonical_json",
     "digest",
+    "requantiser_um2",
     "schedule",
     "seal",
     "signed_bits",
     "unseal",
+    "with_smaller_requantiser",
 ]

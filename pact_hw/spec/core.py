@@ -32,7 +32,7 @@ from .formats import (
     signed_bits,
 )
 from .hardware import Dataflow, HardwareSpec, MacKind
-from .requantiser import RequantiserSpec
+from .requantiser import RequantiserKind, RequantiserSpec
 
 RESULT_BITS = 32
 """A logit as it is written to memory, two's complement."""
@@ -78,6 +78,9 @@ class CoreSpec:
             )
         if array.requantiser is None:
             raise InputError("a core's array needs a requantiser")
+        if array.requantiser.kind is not RequantiserKind.MULTIPLY_SHIFT:
+            kind = array.requantiser.kind.value
+            raise InputError(f"a core's requantiser multiplies and shifts, not {kind}")
         check_int("rows of a core", array.rows, 2, 1024)
         wide, narrow = max(array.lanes, array.cols), min(array.lanes, array.cols)
         if wide % narrow or (wide // narrow).bit_count() != 1:

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import InputError
 from .canonical import digest
 from .formats import ActFormat, WeightEncoding, WeightFormat, accumulator_range, check_int, signed_bits
-from .requantiser import RequantiserKind, RequantiserSpec
+from .requantiser import MAX_THRESHOLD_BITS, RequantiserKind, RequantiserSpec
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
@@ -75,10 +75,21 @@ class HardwareSpec:
             )
         self._check_modes()
         # A reduction is padded with zero activations to whole beats, which adds nothing to any sum.
-        exact = signed_bits(*accumulator_range(self.act, self.weight, self.max_reduction))
+        low, high = accumulator_range(self.act, self.weight, self.max_reduction)
+        thresholds = self.requantiser and self.requantiser.kind is RequantiserKind.THRESHOLD
+        # A threshold that is never reached must fit.
+        exact = signed_bits(low, high + 1 if thresholds else high)
         if self.acc_bits == 0:
             object.__setattr__(self, "acc_bits", exact)
         check_int("acc_bits", self.acc_bits, exact, 62)
+        if self.requantiser and thresholds:
+            bits = self.requantiser.threshold_bits(self.acc_bits)
+            if bits > MAX_THRESHOLD_BITS:
+                raise InputError(
+                    f"{self.requantiser.level_bits}-bit levels with {self.requantiser.residual_bits}-bit "
+                    f"residuals need {bits} bits of thresholds a channel, and at most {MAX_THRESHOLD_BITS} "
+                    f"are taken: use {RequantiserKind.MULTIPLY_SHIFT.value}"
+                )
 
     def _check_modes(self) -> None:
         if self.mac_kind is not MacKind.COMPOSABLE:
@@ -159,8 +170,8 @@ class HardwareSpec:
 
     @property
     def requantiser_latency_cycles(self) -> int:
-        """Registers between the array's output and the level: product, sum, saturation."""
-        return 3 if self.requantiser else 0
+        """Registers between the array's output and the level."""
+        return self.requantiser.latency_cycles if self.requantiser else 0
 
     @property
     def latency_cycles(self) -> int:

@@ -9,19 +9,21 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from pact_hw.golden import matmul, multiply_shift
-from pact_hw.spec import Dataflow, HardwareSpec, RequantiserSpec
+from pact_hw.golden import matmul
+from pact_hw.spec import Dataflow, HardwareSpec, RequantiserKind, RequantiserSpec
 
-from ..products import MatrixProduct, Scale
+from ..products import MatrixProduct, Scale, Thresholds
 from .packing import Int64, pack, pad
 
 Beats = Iterator[tuple[str, ...]]
 """Binary text for every payload port of a stream, in the order of ``PAYLOADS``."""
 
-SCALE_COLUMNS = ("mult", "add", "shift", "limit", "residual_mult", "raw")
+SCALE_COLUMNS = {
+    RequantiserKind.MULTIPLY_SHIFT: ("mult", "add", "shift", "limit", "residual_mult", "raw"),
+    RequantiserKind.THRESHOLD: ("thresholds", "negative", "raw"),
+}
 PAYLOADS = {
     (Dataflow.OUTPUT_STATIONARY, "in"): ("in_act", "in_weight", "in_last"),
-    (Dataflow.OUTPUT_STATIONARY, "scale"): (*(f"scale_{name}" for name in SCALE_COLUMNS), "scale_residual"),
     (Dataflow.WEIGHT_STATIONARY, "weight"): ("weight_data",),
     (Dataflow.WEIGHT_STATIONARY, "in"): ("in_act", "in_last"),
 }
@@ -33,7 +35,17 @@ TEXT_CACHE_BYTES = 64 << 20
 
 def payloads(spec: HardwareSpec, name: str) -> tuple[str, ...]:
     """The payload ports of stream ``name`` of ``spec``."""
+    if name == "scale":
+        assert spec.requantiser is not None
+        residual = ("residual",) if spec.requantiser.residual_bits else ()
+        return tuple(f"scale_{column}" for column in (*scale_columns(spec.requantiser), *residual))
     return PAYLOADS[spec.dataflow, name] + ((IN_MODE,) if spec.modes and name == "in" else ())
+
+
+def scale_columns(requantiser: RequantiserSpec) -> list[str]:
+    """The constants of a beat of ``scale``."""
+    columns = SCALE_COLUMNS[requantiser.kind]
+    return [name for name in columns if name != "residual_mult" or requantiser.residual_bits]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,14 +90,11 @@ def operand_words(spec: HardwareSpec, values: Int64, mode_bits: int | None, *, a
 
 def _padded(product: MatrixProduct, *, m: int, k: int, n: int) -> MatrixProduct:
     """``product`` with zero levels, codes and constants, so that M, K and N are multiples of these."""
-    scale = product.scale and Scale(
-        **{name: pad(values, n) for name, values in product.scale.columns.items()}, limit=product.scale.limit
-    )
     return MatrixProduct(
         name=product.name,
         act=pad(product.act, m, k),
         weight=pad(product.weight, k, n),
-        scale=scale,
+        scale=product.scale and product.scale.padded(-product.shape[2] % n),
         residual=None if product.residual is None else pad(product.residual, m, n),
     )
 
@@ -127,9 +136,7 @@ def _output_stationary(spec: HardwareSpec, unpadded: MatrixProduct) -> Traffic:
         sources["scale"] = _scales(spec, spec.requantiser, product)
         value_bits = max(spec.acc_bits, spec.requantiser.level_bits)
     if product.scale is not None:
-        result = multiply_shift(
-            result, **product.scale.columns, limit=product.scale.limit, residual=product.residual
-        )
+        result = product.scale.levels(result, product.residual)
     expected = result.reshape(m_tiles, rows, n_tiles, cols).transpose(2, 0, 3, 1)
 
     def where(beat: int, row: int) -> str:
@@ -150,31 +157,48 @@ def _output_stationary(spec: HardwareSpec, unpadded: MatrixProduct) -> Traffic:
     )
 
 
-def _scales(spec: HardwareSpec, requantiser: RequantiserSpec, product: MatrixProduct) -> Beats:
-    """The constants of every output beat: column by column, for each tile again."""
-    m, _k, n = product.shape
-    raw = product.scale is None
+def _constants(
+    spec: HardwareSpec, requantiser: RequantiserSpec, product: MatrixProduct
+) -> dict[str, tuple[Int64, int]]:
+    """Every constant of all channels, N x values, and the bits of a value."""
+    n = product.shape[2]
+    zeros = np.zeros((n, 1), dtype=np.int64)
+    raw = zeros + (product.scale is None)
+    if requantiser.kind is RequantiserKind.THRESHOLD:
+        none = Thresholds(thresholds=np.zeros((n, 1, 1), dtype=np.int64), sign=np.ones(n, dtype=np.int64))
+        scale = product.scale if isinstance(product.scale, Thresholds) else none
+        return {
+            "thresholds": (scale.words(requantiser, spec.acc_bits), spec.acc_bits),
+            "negative": ((scale.sign[:, None] < 0).astype(np.int64), 1),
+            "raw": (raw, 1),
+        }
     # acc * 1 + 0, and the sum before the shift goes out: the exact accumulator.
-    zeros = np.zeros(n, dtype=np.int64)
-    scale = product.scale or Scale(mult=zeros + 1, add=zeros, shift=zeros, residual_mult=zeros, limit=0)
-    constants = {**scale.columns, "limit": zeros + scale.limit, "raw": zeros + raw}
+    zero = zeros[:, 0]
+    plain = Scale(mult=zero + 1, add=zero, shift=zero, residual_mult=zero, limit=0)
+    given = product.scale if isinstance(product.scale, Scale) else plain
     bits = {
         "mult": requantiser.mult_bits,
         "add": requantiser.add_bits,
         "shift": requantiser.shift_bits,
-        "limit": requantiser.level_bits,
         "residual_mult": requantiser.mult_bits,
-        "raw": 1,
     }
-    texts = [pack(constants[name][:, None], bits[name]) for name in SCALE_COLUMNS]
-    columns = list(zip(*texts, strict=True))
+    columns = {name: (values[:, None], bits[name]) for name, values in given.columns.items()}
+    return columns | {"limit": (zeros + given.limit, requantiser.level_bits), "raw": (raw, 1)}
+
+
+def _scales(spec: HardwareSpec, requantiser: RequantiserSpec, product: MatrixProduct) -> Beats:
+    """The constants of every output beat: column by column, for each tile again."""
+    m, _k, n = product.shape
+    constants = _constants(spec, requantiser, product)
+    columns = list(zip(*(pack(*constants[name]) for name in scale_columns(requantiser)), strict=True))
     residual = np.zeros((m, n), dtype=np.int64) if product.residual is None else product.residual
     for n0 in range(0, n, spec.cols):
         for m0 in range(0, m, spec.rows):
             tile = residual[m0 : m0 + spec.rows, n0 : n0 + spec.cols]
-            residuals = pack(tile.T, requantiser.residual_bits)
+            bits = requantiser.residual_bits
+            residuals = [(text,) for text in pack(tile.T, bits)] if bits else [()] * spec.cols
             for column, text in zip(columns[n0 : n0 + spec.cols], residuals, strict=True):
-                yield (*column, text)
+                yield (*column, *text)
 
 
 def _weight_stationary(spec: HardwareSpec, unpadded: MatrixProduct) -> Traffic:

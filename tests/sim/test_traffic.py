@@ -7,7 +7,7 @@ from pact_hw.golden import decode_weights
 from pact_hw.spec import ActFormat, Dataflow, HardwareSpec, RequantiserSpec, WeightEncoding, WeightFormat
 from sim.bench.check import compare
 from sim.bench.packing import pack
-from sim.bench.traffic import PAYLOADS, SCALE_COLUMNS, traffic
+from sim.bench.traffic import payloads, scale_columns, traffic
 from sim.products import random_products
 
 
@@ -89,8 +89,8 @@ def test_constants_give_the_expected_levels():
     for product in random_products(spec, 16, seed=5):
         beats = traffic(spec, product)
         sums = _output_stationary_model(spec, beats.sources["in"])
-        names = (*SCALE_COLUMNS, "residual")
-        assert PAYLOADS[spec.dataflow, "scale"] == tuple(f"scale_{name}" for name in names)
+        names = (*scale_columns(requantiser), "residual")
+        assert payloads(spec, "scale") == tuple(f"scale_{name}" for name in names)
         for acc, texts, expected in zip(sums, beats.sources["scale"], beats.expected, strict=True):
             text = dict(zip(names, texts, strict=True))
             mult, add, residual_mult = (

@@ -10,7 +10,6 @@ from pact_hw.spec import (
     Dataflow,
     HardwareSpec,
     MacKind,
-    RequantiserKind,
     RequantiserSpec,
     WeightEncoding,
     WeightFormat,
@@ -164,11 +163,9 @@ def test_refuses_what_cannot_be_composed(bits, changes, message):
         array(narrowest_bits=2)
 
 
-def test_refuses_signed_activations_and_thresholds():
+def test_refuses_signed_activations():
     signed = ActFormat(bits=4, encoding=ActEncoding.SYMMETRIC)
     with pytest.raises(
         InputError, match=r"^an array's activations are unsigned, not symmetric: signed levels"
     ):
         array(act=signed)
-    with pytest.raises(InputError, match=r"^a requantiser in hardware multiplies and shifts, not threshold$"):
-        RequantiserSpec(kind=RequantiserKind.THRESHOLD)
