@@ -15,6 +15,7 @@ import click
 from .. import __version__
 from ..errors import InputError, ToolError
 from .commands import COMMANDS
+from .compile import compile_command
 from .demo import demo
 from .exchange import export_command, import_command
 from .explore import explore
@@ -28,7 +29,17 @@ def cli() -> None:
     """From a PyTorch network with PACT activations to Verilog that computes exactly the same numbers."""
 
 
-for _command in (*COMMANDS, curves, accuracy, import_command, export_command, explore, report, demo):
+for _command in (
+    *COMMANDS,
+    compile_command,
+    curves,
+    accuracy,
+    import_command,
+    export_command,
+    explore,
+    report,
+    demo,
+):
     cli.add_command(_command)
 
 

@@ -165,6 +165,7 @@ class _Compiler:
                 operations=tuple(mine),
                 macs=macs,
                 cycles=cycles,
+                slice_macs=slots,
                 utilisation=slots / (cycles * core.array.macs_per_cycle),
                 bytes_in=data,
                 words=max(self._live_words(i) for i in mine),

@@ -34,7 +34,9 @@ class LayerReport:
     cycles: int
     """Predicted, stalls aside."""
     utilisation: float
-    """Useful MACs over what the array could have done; a MAC of several slices counts once a slice pair."""
+    """``slice_macs`` over what the array could have done in these cycles."""
+    slice_macs: int
+    """Useful MACs, each counted once for every pair of slices of its operands."""
     bytes_in: int
     """Weights and constants that the bus brings, and for the first layer the image."""
     words: int
@@ -116,6 +118,26 @@ class Compiled:
         offset, add = (np.array(values).reshape(-1, 1, 1) for values in (logits.offset, logits.add))
         decoded: Int64 = ((found + offset) << logits.shift) + add
         return decoded
+
+    @property
+    def convolutions(self) -> float:
+        """Utilisation of all layers with weights but the last."""
+        layers = [layer for layer in self.layers[:-1] if layer.macs]
+        cycles = sum(layer.cycles for layer in layers)
+        return sum(layer.slice_macs for layer in layers) / max(1, cycles * self.core.array.macs_per_cycle)
+
+    def summary(self) -> dict[str, Any]:
+        """What a person wants to know, as plain JSON members."""
+        return {
+            "network_digest": self.network_digest,
+            "core_digest": self.core.digest,
+            "cycles": self.cycles,
+            "convolutions": self.convolutions,
+            "activation_words": self.activation_words,
+            "model_bytes": len(self.model),
+            "bytes_in": sum(layer.bytes_in for layer in self.layers),
+            "layers": [{**vars(layer), "operations": list(layer.operations)} for layer in self.layers],
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the model's bytes, as plain JSON members."""

@@ -5,11 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..golden.network import Tensors
-from ..spec import HardwareSpec, NetworkSpec, RequantiserSpec, accumulator_range, signed_bits
+from ..spec import (
+    MAX_BITS,
+    ActFormat,
+    HardwareSpec,
+    LayerSpec,
+    NetworkSpec,
+    RequantiserSpec,
+    WeightEncoding,
+    WeightFormat,
+    accumulator_range,
+    signed_bits,
+)
 from ..spec.core import CoreSpec
-from ..spec.formats import ActFormat
 from ..spec.program import WORDS, Opcode
 from .compile import compile_network
+from .compiled import Compiled
 from .lowering import lower
 from .work import Work
 
@@ -36,7 +47,7 @@ def core_for(
     layers = network.layers
     levels = [x.act.bits for x in layers] + [x.out.bits for x in layers if x.out is not None]
     widest = max([array.act.bits, *levels])
-    weights = max([array.weight.bits, *(x.weight.bits for x in layers if x.weight is not None)])
+    weights = max([array.weight.bits, *(_weight_bits(x, array) for x in layers)])
     reduction = max(layer.reduction for layer in layers)
     roomy = CoreSpec(
         array=replace(array, requantiser=_WIDEST, max_reduction=reduction, acc_bits=0),
@@ -47,23 +58,32 @@ def core_for(
     )  # fmt: skip
     works = lower(network, tensors, roomy).works
     sums = [
-        signed_bits(*accumulator_range(ActFormat(bits=x.act.bits), x.weight, x.reduction))
-        for x in layers
-        if x.weight is not None
+        signed_bits(*accumulator_range(ActFormat(bits=x.act.bits), _weight(x), x.reduction)) for x in layers
     ]
     core = replace(
         roomy,
         array=replace(roomy.array, requantiser=_requantiser(works, widest)),
-        sum_bits=max([roomy.array.acc_bits, *sums]),
+        sum_bits=max(roomy.array.acc_bits, *sums),
         weight_words=_power(2 * max(work.tile_weights for work in works)),
-        constant_words=_power(2 * max(work.n_tiles for work in works if work.constants is not None)),
-        program_words=_power((len(works) + 1) * WORDS),
+        constant_words=_power(2 * max((x.n_tiles for x in works if x.constants is not None), default=0)),
     )
     return _with_patches(network, tensors, core, works, bus_limited)
 
 
+def _weight(layer: LayerSpec) -> WeightFormat:
+    """``layer``'s weights; a sum's are 1 or, as codes that is all the same, -1."""
+    return layer.weight or WeightFormat(bits=1)
+
+
+def _weight_bits(layer: LayerSpec, array: HardwareSpec) -> int:
+    """Bits of ``layer``'s weights in the array's encoding: in two's complement odd ones take one more."""
+    weight = _weight(layer)
+    wider = weight.encoding is WeightEncoding.ODD and array.weight.encoding is not WeightEncoding.ODD
+    return min(MAX_BITS, weight.bits + wider)
+
+
 def _power(words: int) -> int:
-    return max(16, 1 << (words - 1).bit_length())
+    return max(16, 1 << max(0, words - 1).bit_length())
 
 
 def _requantiser(works: list[Work], level_bits: int) -> RequantiserSpec:
@@ -88,16 +108,27 @@ def _requantiser(works: list[Work], level_bits: int) -> RequantiserSpec:
     )
 
 
+def _time(compiled: Compiled, bus_limited: bool) -> int:
+    """Cycles of an image, of each layer the larger of the array's and the bus's."""
+    bus = compiled.core.bus_bits // 8 if bus_limited else 1 << 62
+    return sum(max(layer.cycles, layer.bytes_in // bus) for layer in compiled.layers)
+
+
 def _with_patches(
     network: NetworkSpec, tensors: Tensors, core: CoreSpec, works: list[Work], bus_limited: bool
 ) -> CoreSpec:
     """``core`` with patch buffer and activation buffer as large as they pay."""
     matrices = [work for work in works if work.opcode == Opcode.MATRIX]
-    words = _power(max(w.source.words * (1 if w.skip > 1 else w.y.kernel * w.x.kernel) for w in matrices))
+    pixels = [w.source.words * (1 if w.skip > 1 else w.y.kernel * w.x.kernel) for w in matrices]
+    words = _power(max(pixels, default=0))
     best = compile_network(network, tensors, core, bus_limited=bus_limited)
     while True:
         found = replace(core, patch_words=words)
         compiled = compile_network(network, tensors, found, bus_limited=bus_limited)
-        if compiled.cycles <= 1.01 * best.cycles or words >= core.patch_words:
-            return replace(found, activation_words=max(16, compiled.activation_words))
+        if _time(compiled, bus_limited) <= 1.01 * _time(best, bus_limited) or words >= core.patch_words:
+            return replace(
+                found,
+                activation_words=max(16, compiled.activation_words),
+                program_words=_power((len(compiled.operations) + 1) * WORDS),
+            )
         words *= 2

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pact_hw.golden import network as golden
 from pact_hw.golden.matmul import decode_weights
 from pact_hw.spec.program import (
     FIELDS,
@@ -262,3 +263,29 @@ class Machine:
                 )  # fmt: skip
                 acc = acc + level if f["opcode"] == Opcode.SUM else np.maximum(acc, level)
             self.finish(f, n, acc, 0, f["out"] + ty * f["out_tile_y"] + tx * f["out_tile_x"] + n)
+
+
+def check(network, tensors, compiled, levels, *, eager=True):
+    """Run ``levels`` (C, Y, X) on the functional core, and compare every layer as it is written.
+
+    The reference's levels, by name.
+    """
+    expected = {name: value[0] for name, value in golden.run(network, tensors, levels[None]).items()}
+    image = compiled.input_bytes(levels)
+    machine = Machine(compiled.core, compiled.model, len(compiled.transfers), image, eager=eager)
+    ends = {report.operations[-1]: report.name for report in compiled.layers}
+    seen = []
+
+    def after(operation):
+        name = ends.get(operation)
+        if name in compiled.placements:
+            found = compiled.placements[name].levels(machine.memory)
+            assert np.array_equal(found, expected[name]), name
+            seen.append(name)
+
+    machine.after_operation = after
+    results = machine.run()
+    assert len(results) == compiled.result_bytes
+    assert np.array_equal(compiled.decode(results), expected[network.layers[-1].name])
+    assert seen == [layer.name for layer in network.layers[:-1]]
+    return expected

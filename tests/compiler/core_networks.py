@@ -60,11 +60,11 @@ def random_levels(network, seed):
 
 
 @st.composite
-def cores(draw, *, encoding=None):
-    """A small array with buffers that are large enough; ``core_for`` makes them tight."""
+def arrays(draw):
+    """A small array of any widths."""
     lanes, cols = draw(st.sampled_from([(1, 4), (2, 2), (4, 2), (4, 4), (8, 4), (2, 8)]))
     bits = draw(st.sampled_from([1, 2, 3, 4, 8]))
-    encoding = encoding or draw(st.sampled_from(WeightEncoding))
+    encoding = draw(st.sampled_from(WeightEncoding))
     weight_bits = draw(st.sampled_from([1, 2, 4] if encoding is WeightEncoding.ODD else [2, 4, 5]))
     return HardwareSpec(
         act=ActFormat(bits=bits),
