@@ -10,7 +10,6 @@ into them.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ from pact_hw.spec import digest
 from pact_hw.tools import Tool, verilator
 
 from .compiler import Compiler, cache_folder, call, compiler_for, whole_folder
+from .errors import SimulationError
 
 ONE_FILE_BYTES = 1_000_000
 """Generated C++ up to this size is compiled as one file: reading the headers is most of the work."""
@@ -133,8 +133,33 @@ def _verilate(tool: Tool, design: Design, bench: Bench, folder: Path, *, waves: 
         ],
         environment=tool.environment,
     )  # fmt: skip
-    main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
-    return [*sorted(folder.glob("Vtop*.cpp")), Path(shutil.copy(main, folder / "main.cpp"))]
+    main = folder / "main.cpp"
+    source = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
+    text = source.read_text(encoding="utf-8")
+    main.write_text(_with_window(text) if waves else text, encoding="utf-8")
+    return [*sorted(folder.glob("Vtop*.cpp")), main]
+
+
+_DUMP = "if (tfp) {\n            tfp->dump(main_time);"
+_WAVE_FROM, _WAVE_STEPS = "PACT_HW_WAVE_FROM", "PACT_HW_WAVE_STEPS"
+
+
+def wave_window(first_step: int, steps: int) -> dict[str, str]:
+    """Environment variables that cut a waveform to ``steps`` steps from ``first_step`` on."""
+    return {_WAVE_FROM: str(first_step), _WAVE_STEPS: str(steps)}
+
+
+def _with_window(main: str) -> str:
+    """The main program of cocotb with a waveform that can be cut: whole runs are too large to keep."""
+    if _DUMP not in main:
+        raise SimulationError("this version of cocotb writes waveforms in an unknown way")
+    variables = f"""\
+        static const char *wave_from = getenv("{_WAVE_FROM}"), *wave_steps = getenv("{_WAVE_STEPS}");
+        static const vluint64_t wave_first = wave_from ? strtoull(wave_from, 0, 10) : 0;
+        static const vluint64_t wave_count = wave_steps ? strtoull(wave_steps, 0, 10) : ~0ULL;
+"""
+    condition = "if (tfp && main_time >= wave_first && main_time - wave_first < wave_count) {"
+    return main.replace(_DUMP, f"{variables}        {_DUMP.replace('if (tfp) {', condition)}")
 
 
 def _compile(compiler: Compiler, sources: list[Path], *, waves: bool) -> list[Path]:

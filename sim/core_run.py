@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,14 @@ from pact_hw.progress import SILENT, Progress
 from pact_hw.spec import CoreSpec, seal, unseal
 from pact_hw.spec.registers import BASE_ALIGNMENT, CoreError
 
-from .build import Bench, build
+from .build import Bench, build, wave_window
+from .core_range import Part
 from .errors import SimulationError
 from .simulator import require_libpython, run_bench
 
 TOP = "core_bench"
+PERIOD = 2
+"""Simulator steps of a clock cycle, as in the bench."""
 _SOURCE = Path(__file__).parent / "verilog" / f"{TOP}.sv"
 LEAST_MEMORY_BYTES = 64 << 20
 """The memory of every simulation that needs no more, so that networks share a simulator."""
@@ -38,6 +41,15 @@ class External:
     """From a read's address to its first beat."""
     bandwidth_256: int = 256
     """Beats of read data in 256 cycles."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waves:
+    """A window of cycles that goes into an FST."""
+
+    first_cycle: int
+    cycles: int
+    file: str = "core.fst"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,14 +108,17 @@ def _aligned(size: int) -> int:
 
 def run_core(
     design: Design,
-    compiled: Compiled,
-    images: Sequence[Int64],
+    part: Part,
+    images: Sequence[Mapping[str, Int64]],
     *,
     folder: Path,
     external: External | None = None,
+    waves: Waves | None = None,
     progress: Progress = SILENT,
 ) -> CoreRun:
-    """Run ``compiled`` on ``design``, image by image (levels C x Y x X), from its own memory.
+    """Run ``part`` on ``design``, image by image, from the simulated memory.
+
+    An image is what it reads: levels (C x Y x X) by the names of the part's operands.
 
     Raises:
         InputError: a tool is missing.
@@ -113,7 +128,8 @@ def run_core(
     external = external or External()
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    parts = [compiled.input_bytes(levels) for levels in images]
+    compiled = part.compiled
+    parts = [part.input_bytes(values) for values in images]
     results_from, step = _aligned(len(compiled.model)), _aligned(compiled.result_bytes)
     inputs_from = results_from + step * len(parts)
     input_step = _aligned(len(parts[0]))
@@ -121,11 +137,13 @@ def run_core(
     memory = compiled.model.ljust(inputs_from, b"\xff") + b"".join(p.ljust(input_step, b"\0") for p in parts)
     (folder / "memory.bin").write_bytes(memory)
     memory_bytes = max(LEAST_MEMORY_BYTES, 1 << (size - 1).bit_length())
-    program = build(design, bench=core_bench(design, memory_bytes), progress=progress)
+    bench = core_bench(design, memory_bytes)
+    program = build(design, bench=bench, waves=waves is not None, progress=progress)
     plan = {
         "design": str(design.manifest.absolute()),
         "transfers": len(compiled.transfers),
         "model_address": 0,
+        "transfers_address": part.transfers_offset,
         "images": [
             {"input_address": inputs_from + i * input_step, "result_address": results_from + i * step}
             for i in range(len(parts))
@@ -141,7 +159,11 @@ def run_core(
         top=TOP,
         module="sim.bench.core_main",
         folder=folder,
-        environment={"PACT_HW_PLAN": str(folder / "plan.json"), "PACT_HW_RESULTS": str(found)},
+        environment={
+            "PACT_HW_PLAN": str(folder / "plan.json"),
+            "PACT_HW_RESULTS": str(found),
+            **({} if waves is None else wave_window(waves.first_cycle * PERIOD, waves.cycles * PERIOD)),
+        },
         arguments=[
             f"+memory={folder / 'memory.bin'}",
             f"+writes={folder / 'writes.bin'}",
@@ -151,6 +173,7 @@ def run_core(
             f"+results_bytes={step * len(parts)}",
             f"+latency={external.latency_cycles}",
             f"+bandwidth={external.bandwidth_256}",
+            *([] if waves is None else ["--trace", "--trace-file", str(folder / waves.file)]),
         ],
         total=compiled.cycles * len(parts),
         progress=progress,

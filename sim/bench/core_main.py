@@ -115,7 +115,7 @@ async def network(dut: Any) -> None:
     for image in plan["images"]:
         settings = {
             "MODEL_ADDRESS": plan["model_address"],
-            "TRANSFERS_ADDRESS": plan["model_address"],
+            "TRANSFERS_ADDRESS": plan["transfers_address"],
             "TRANSFER_COUNT": plan["transfers"],
             "WATCHDOG_CYCLES": plan["watchdog_cycles"],
             "INPUT_ADDRESS": image["input_address"],
