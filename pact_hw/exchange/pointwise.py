@@ -106,7 +106,7 @@ def _sum(r: ModelReader, node: Node, sign: int) -> Sums:
     plain: list[Levels | Sums] = []
     for i, value in enumerate(operands):
         plain.append(r.levels_of(node, i) if isinstance(value, Clipped) else value)
-    return r._add(node.name, *plain)
+    return r.add(node.name, *plain)
 
 
 def _with_residual(node: Node, sums: Sums, other: Scaled) -> Sums:

@@ -72,7 +72,7 @@ def _gemm(r: ModelReader, node: Node) -> Codes | Sums:
 
 
 def _add(r: ModelReader, node: Node) -> Codes:
-    return _codes(r, node, r._add(node.name, r.dequantise(node), r.dequantise(node, 3)), 6)
+    return _codes(r, node, r.add(node.name, r.dequantise(node), r.dequantise(node, 3)), 6)
 
 
 def _global_average(r: ModelReader, node: Node) -> Codes:
@@ -105,7 +105,7 @@ def _concat(r: ModelReader, node: Node) -> Codes:
     if node.integer("axis", 1) not in (1, -3):
         raise node.refuse("only channels can be joined")
     parts = [r.dequantise(node, index) for index in range(2, len(node.inputs), 3)]
-    joined = r._cat(node.name, list(parts))
+    joined = r.concatenate(node.name, list(parts))
     if not isinstance(joined, Sums):
         raise node.refuse("a concatenation of one tensor")
     return _codes(r, node, joined, 0)

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..progress import Advance
-from ..qat.conversion.graph import GraphReader
+from ..qat.conversion.operations import Operations
 from ..qat.conversion.values import Levels, Sums
 from ..spec.layer import Shape
 from .files import INTEGER_TYPES, Model, Node
@@ -47,13 +47,13 @@ Value = Image | Codes | Levels | Scaled | Sums | Clipped | Array | Weights
 Handler = Callable[["ModelReader", Node], Value]
 
 
-class ModelReader(GraphReader):
+class ModelReader(Operations):
     """Walks through ``model`` and hands its layers to ``builder``."""
 
     builder: GridBuilder
 
     def __init__(self, model: Model, builder: GridBuilder, handlers: Mapping[str, Handler]) -> None:
-        super().__init__(builder.model, (1, 1, 1), builder)
+        super().__init__(builder)
         self.source, self.handlers = model, handlers
         self.found: dict[str, Value] = {}
 
@@ -178,7 +178,7 @@ class ModelReader(GraphReader):
             scale = sums.affines[0].scale
             high = max(high for _, high in sums.intervals)
             return self.builder.requantise(node.name, value, Grid(scale=scale, low=0, high=high))
-        return self._levels(node.name, value)
+        return self.levels(node.name, value)
 
     # Quantisers.
 

@@ -66,7 +66,7 @@ def _concat(r: ModelReader, node: Node) -> Value:
     if node.integer("axis", 1) not in (1, -3):
         raise node.refuse("only channels can be joined")
     parts: list[Any] = [r.levels_of(node, i) for i in range(len(node.inputs))]
-    joined = r._cat(node.name, parts)
+    joined = r.concatenate(node.name, parts)
     if isinstance(joined, Pixels):
         raise node.refuse("it joins images")
     return joined
@@ -92,7 +92,7 @@ def _slice(r: ModelReader, node: Node) -> Value:
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         size = (1 << 62, *x.shape)[axis % 4]
         index[axis % 4] = slice(start, None if end >= size else end, step)
-    return r._slice(node.name, x, tuple(s if s != slice(0, None, 1) else slice(None) for s in index))
+    return r.take_pixels(node.name, x, tuple(s if s != slice(0, None, 1) else slice(None) for s in index))
 
 
 def _pad(r: ModelReader, node: Node) -> Value:
@@ -103,7 +103,7 @@ def _pad(r: ModelReader, node: Node) -> Value:
         raise node.refuse("only padding by zeros is supported")
     if len(pads) != 8 or pads[0] or pads[4] or r.optional(node, 3) is not None:
         raise node.refuse(f"pads {pads}")
-    return r._pad(node.name, r.levels_of(node), (pads[3], pads[7], pads[2], pads[6], pads[1], pads[5]))
+    return r.pad(node.name, r.levels_of(node), (pads[3], pads[7], pads[2], pads[6], pads[1], pads[5]))
 
 
 HANDLERS: dict[str, Handler] = {

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from torch import fx
 
-from .trace import Op, operand_of
+from .operations import Op
+from .trace import operand_of
 
 
 class Groups:

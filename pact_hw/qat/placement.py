@@ -27,8 +27,9 @@ from ..errors import InputError
 from .groups import Groups
 from .layers import QuantConv2d, QuantLinear
 from .normalise import Normalise
+from .operations import Op
 from .pact import ALPHA_START, ActQuantiser, SignedPACT
-from .trace import Op, free_name, is_number, operand_of, owner
+from .trace import free_name, is_number, operand_of, owner
 from .weights import WeightQuantiser
 
 _UNCHANGED = (Op.MAX_POOL, Op.AVERAGE_POOL, Op.KEEP, Op.SELECT, Op.CAT)

@@ -12,9 +12,10 @@ from ..errors import InputError
 from ..spec.formats import MAX_BITS, check_int
 from .binary import Binary
 from .dorefa import DoReFa
+from .operations import Op
 from .pact import ALPHA_START, PACT, ActQuantiser
 from .placement import IMAGE_ALPHA, Choice, Placement, signed
-from .trace import Op, trace
+from .trace import trace
 from .weights import WeightQuantiser
 
 Bits = int | Mapping[str, int | None]

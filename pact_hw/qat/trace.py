@@ -8,7 +8,6 @@ Functions become modules where there is one (``F.relu`` an ``nn.ReLU``, ``x.mean
 from __future__ import annotations
 
 import copy
-import enum
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -18,75 +17,8 @@ from torch import fx, nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from ..errors import InputError
-from .normalise import Normalise
+from .operations import FUNCTIONS, MODULES, SUPPORTED, Op, pixel_step
 from .pact import ActQuantiser
-
-
-class Op(enum.Enum):
-    """What a node of the graph does."""
-
-    INPUT = "input"
-    OUTPUT = "output"
-    NORMALISE = "normalise"
-    LAYER = "convolution or linear layer"
-    NORM = "batch normalisation"
-    RELU = "ReLU"
-    MAX_POOL = "max pooling"
-    AVERAGE_POOL = "average pooling"
-    ADD = "addition"
-    CAT = "concatenation"
-    KEEP = "flatten, dropout"
-    """Values stay what they are."""
-    SELECT = "slicing, zero padding"
-    """Values stay what they are, or become 0."""
-    SIZE = "size"
-    """No tensor."""
-
-
-SUPPORTED = (
-    "Conv2d, Linear, BatchNorm, ReLU, ReLU6, max and average pooling, addition, concatenation of "
-    "channels, flatten, slicing, zero padding, dropout"
-)
-
-_MODULES: dict[type[nn.Module], Op] = {
-    Normalise: Op.NORMALISE,
-    nn.Conv2d: Op.LAYER,
-    nn.Linear: Op.LAYER,
-    nn.BatchNorm1d: Op.NORM,
-    nn.BatchNorm2d: Op.NORM,
-    nn.ReLU: Op.RELU,
-    nn.ReLU6: Op.RELU,
-    nn.MaxPool2d: Op.MAX_POOL,
-    nn.AvgPool2d: Op.AVERAGE_POOL,
-    nn.AdaptiveAvgPool2d: Op.AVERAGE_POOL,
-    nn.Flatten: Op.KEEP,
-    nn.Dropout: Op.KEEP,
-    nn.Dropout2d: Op.KEEP,
-    nn.Identity: Op.KEEP,
-    nn.ZeroPad2d: Op.SELECT,
-}
-
-_FUNCTIONS: dict[Any, Op] = {
-    operator.add: Op.ADD,
-    operator.iadd: Op.ADD,
-    torch.add: Op.ADD,
-    "add": Op.ADD,
-    "add_": Op.ADD,
-    torch.cat: Op.CAT,
-    torch.concat: Op.CAT,
-    torch.flatten: Op.KEEP,
-    torch.reshape: Op.KEEP,
-    "flatten": Op.KEEP,
-    "view": Op.KEEP,
-    "reshape": Op.KEEP,
-    "contiguous": Op.KEEP,
-    operator.getitem: Op.SELECT,
-    F.pad: Op.SELECT,
-    "size": Op.SIZE,
-    "dim": Op.SIZE,
-    getattr: Op.SIZE,
-}
-"""By function, or by a method's name."""
 
 
 def _mean(dim: Any = None, *, keepdim: bool = False) -> nn.Module:
@@ -130,7 +62,7 @@ class _Tracer(fx.Tracer):
     path = ""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        ours = isinstance(m, ActQuantiser) or type(m) in _MODULES
+        ours = isinstance(m, ActQuantiser) or type(m) in MODULES
         return ours or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
@@ -149,7 +81,10 @@ def owner(node: fx.Node) -> str:
 def free_name(model: nn.Module, path: str) -> str:
     """``path``, or with the first of _2, _3, ... behind it that is free."""
     parent_path, _, name = path.rpartition(".")
-    parent = model.get_submodule(parent_path)
+    try:
+        parent = model.get_submodule(parent_path)
+    except AttributeError:  # fx drops a module that calls functions only
+        return path
     candidate, count = name, 1
     while hasattr(parent, candidate):
         count += 1
@@ -186,14 +121,14 @@ def _operation(model: fx.GraphModule, node: fx.Node) -> Op:
         raise _refuse(owner(node), f"the use of {node.target!r} outside a layer")
     if node.op == "call_module":
         module = model.get_submodule(str(node.target))
-        if (op := _MODULES.get(type(module))) is None:
+        if (op := MODULES.get(type(module))) is None:
             raise _refuse(str(node.target), type(module).__name__)
         if why := _unusable(module):
             raise _refuse(str(node.target), type(module).__name__, why)
-        return op
+        return Op.SELECT if pixel_step(module) else op
     if node.all_input_nodes and all(is_number(x) for x in node.all_input_nodes):
         return Op.SIZE
-    if (found := _FUNCTIONS.get(node.target)) is None:
+    if (found := FUNCTIONS.get(node.target)) is None:
         raise _refuse(owner(node), f"{_name(node.target)}()")
     if why := _unusable_call(node, found):
         raise _refuse(owner(node), f"{_name(node.target)}()", why)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from small_networks import NETWORKS, SHAPE, Plain, Residual, conv, images, randomise
 from torch import nn
+from torch.nn import functional as F  # noqa: N812
 
 from pact_hw.errors import InputError
 from pact_hw.network_files import load_network, save_network
@@ -65,6 +66,30 @@ def test_every_level_is_pytorchs(network, options):
         options = {**options, "residual_bits": 6}  # its signed shortcut has a scale of its own
     model = quantised(network, **options)
     check(model, converted(model))
+
+
+def test_pooling_of_single_pixels_is_slicing():
+    """So is a module without parts: fx keeps none of it."""
+
+    class Every(nn.Module):
+        def forward(self, x):
+            return F.avg_pool2d(x, 1, stride=2)
+
+    class Pooled(Residual):
+        def __init__(self):
+            super().__init__()
+            self.every = Every()
+
+        def forward(self, x):
+            x = F.relu(self.bn0(self.conv0(self.normalise(x))))
+            x = F.relu(self.bn1(self.conv1(x)) + x)
+            x = F.relu(self.bn2(self.conv2(x)) + F.pad(self.every(x), (0, 0, 0, 0, 1, 3)))
+            x = F.relu(self.bn3(self.conv3(x)) + self.bn4(self.conv4(x)))
+            return self.head(x.mean((2, 3)))
+
+    sliced, pooled = converted(quantised(Residual)), converted(quantised(Pooled))
+    assert pooled.network == sliced.network
+    assert all(np.array_equal(tensor, sliced.tensors[name]) for name, tensor in pooled.tensors.items())
 
 
 def by_kind(found, kind):
