@@ -82,9 +82,16 @@ def _cut(compiled: Compiled, begin: int, end: int, operands: tuple[str, ...]) ->
     transfers = [program, *moved]
     kept = [0]
     """How many of the first so many transfers are kept."""
-    for transfer, operation in zip(compiled.transfers, _operations(compiled), strict=True):
-        image = transfer["destination"] == Destination.ACTIVATIONS and not begin
-        keep = image or (operation is not None and first <= operation < stop)
+    # Constants may be shared, and lie where earlier ones lay: those before them come too, in order.
+    constants = max(fields["after_transfers"] for fields in operations)
+    weights = iter(_weights(compiled))
+    for number, transfer in enumerate(compiled.transfers):
+        destination = transfer["destination"]
+        keep = (
+            (destination == Destination.ACTIVATIONS and not begin)
+            or (destination == Destination.CONSTANTS and number < constants)
+            or (destination == Destination.WEIGHTS and first <= next(weights) < stop)
+        )
         if keep:
             after = max(0, transfer["after_operations"] - first)
             transfers.append({**transfer, "after_operations": after})
@@ -113,23 +120,13 @@ def _cut(compiled: Compiled, begin: int, end: int, operands: tuple[str, ...]) ->
     )
 
 
-def _operations(compiled: Compiled) -> list[int | None]:
-    """The operation that each transfer brings constants or weights for; None for others.
-
-    They stand in the list in the order of their operations, an operation's constants first.
-    """
-    owners: dict[Destination, list[int]] = {Destination.CONSTANTS: [], Destination.WEIGHTS: []}
-    for number, fields in enumerate(compiled.operations):
-        if not fields["raw"]:
-            owners[Destination.CONSTANTS].append(number)
-        if fields["opcode"] == Opcode.MATRIX:
-            reads = 1 if fields["weights_stay"] else fields["tiles_y"] * fields["tiles_x"]
-            owners[Destination.WEIGHTS] += [number] * reads
+def _weights(compiled: Compiled) -> list[int]:
+    """The operation that each transfer of weights is for: they stand in the list in its order."""
     return [
-        owners[Destination(transfer["destination"])].pop(0)
-        if transfer["destination"] in (Destination.CONSTANTS, Destination.WEIGHTS)
-        else None
-        for transfer in compiled.transfers
+        number
+        for number, fields in enumerate(compiled.operations)
+        if fields["opcode"] == Opcode.MATRIX
+        for _ in range(1 if fields["weights_stay"] else fields["tiles_y"] * fields["tiles_x"])
     ]
 
 
