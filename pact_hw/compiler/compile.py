@@ -157,7 +157,8 @@ class _Compiler:
             data = 0
             for i in mine:
                 work, tiling = self._works[i], self._tilings[i]
-                data += work.n_tiles * constant if work.constants is not None else 0
+                fresh = work.constants is not None and work.constants is not self._works[i - 1].constants
+                data += work.n_tiles * constant if fresh else 0
                 data += tiling.weight_reads * work.tile_weights * work.n_tiles * weight if tiling else 0
                 data += self._image.placement.words * word if i == 0 else 0
             yield LayerReport(

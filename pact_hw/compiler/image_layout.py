@@ -6,10 +6,14 @@ from collections.abc import Iterator
 
 from ..spec import LayerKind, LayerSpec, NetworkSpec
 from ..spec.core import CoreSpec
+from ..spec.layer import Shape
 from ..spec.network import INPUT
 from .image import Fold, Image
 from .placement import place
 from .slots import Slots
+
+OVERHEAD = 150
+"""Cycles of an operation beside its passes, roughly."""
 
 
 def lay_out_image(network: NetworkSpec, core: CoreSpec, slots: Slots) -> Image:
@@ -22,7 +26,8 @@ def lay_out_image(network: NetworkSpec, core: CoreSpec, slots: Slots) -> Image:
     unfolded = list(_in_x(network, core, layer))
     room = min(image.placement.words for image in (plain, *unfolded))
     images = [plain, *unfolded, _wholly(network, core, layer, room)]
-    return min(images, key=lambda image: (_cycles(layer, core, image), _words(image)))
+    outputs = network.shapes[layer.name]
+    return min(images, key=lambda image: (_time(layer, outputs, core, image), _words(image)))
 
 
 def _words(image: Image) -> int:
@@ -31,16 +36,20 @@ def _words(image: Image) -> int:
     return place.words if image.strips == 1 else 2 * image.lines * place.line
 
 
-def _cycles(layer: LayerSpec, core: CoreSpec, image: Image) -> int:
-    """Cycles of a pass: the beats, but at least one a row of the array."""
-    k, c, lanes, fold = layer.kernel, layer.in_channels, core.array.lanes, image.fold
+def _time(layer: LayerSpec, outputs: Shape, core: CoreSpec, image: Image) -> int:
+    """Roughly the layer's cycles, or the bus beats of the image if they are more."""
+    k, c, array, fold = layer.kernel, layer.in_channels, core.array, image.fold
     if fold is None:
-        beats = k * k * -(-c // lanes)
+        beats = k * k * -(-c // array.lanes)
     elif fold.taps:
-        beats = k * fold.parts * -(-fold.taps * c // lanes)
+        beats = k * fold.parts * -(-fold.taps * c // array.lanes)
     else:
-        beats = -(-k * k * c // lanes)
-    return max(beats, core.array.rows)
+        beats = -(-k * k * c // array.lanes)
+    assert layer.weight is not None
+    slices = image.placement.planes * -(-layer.weight.bits // array.weight.bits)
+    passes = -(-outputs[0] // array.cols) * -(-outputs[1] * outputs[2] // array.rows) * slices
+    bus = image.placement.words * -(-core.word_bits // core.bus_bits)
+    return max(passes * max(beats, array.rows) + image.strips * OVERHEAD, bus)
 
 
 def _plain(network: NetworkSpec, core: CoreSpec, slots: Slots, readers: list[LayerSpec]) -> Image:

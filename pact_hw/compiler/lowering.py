@@ -117,8 +117,9 @@ class Lowering:
         for what, bits, have in formats:
             if bits > have:
                 raise InputError(f"layer {name!r} has {what} of {bits} bits, the core of at most {have}")
-        bits, have = signed_bits(*self._sums(layer)), RESULT_BITS if layer.out is None else core.sum_bits
-        if bits > min(have, core.sum_bits):
+        bits = signed_bits(*self._sums(layer))
+        have = core.sum_bits if layer.out is not None else min(RESULT_BITS, core.sum_bits)
+        if bits > have:
             raise InputError(f"layer {name!r} has sums of {bits} bits, the core of at most {have}")
 
     def _sums(self, layer: LayerSpec) -> tuple[int, int]:

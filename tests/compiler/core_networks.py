@@ -175,3 +175,12 @@ def big_core(array, **members):
     """A core with room for everything small."""
     sizes = {"activation_words": 1 << 16, "patch_words": 4096, "weight_words": 8192, "constant_words": 256}
     return CoreSpec(array=array, **{**sizes, "program_words": 1 << 16, **members})
+
+
+def small_array(bits=4, **shape):
+    """An array, by default of 4 rows, 8 columns and 8 lanes."""
+    members = {"rows": 4, "cols": 8, "lanes": 8, "name": "core", "requantiser": WIDE, **shape}
+    return HardwareSpec(act=ActFormat(bits=bits), weight=WeightFormat(bits=bits), **members)
+
+
+WIDE = RequantiserSpec(mult_bits=32, level_bits=14, residual_bits=14)
