@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from ..files import write_json
+from .hardware import HARDWARE_COMMANDS
 from .options import FILE, FOLDER, command, out, seed
 from .output import Output, facts
-from .tables import exactness_table, files_table, products_table, study_table, training_table
+from .tables import exactness_table, files_table, study_table, training_table
 
 
 @command("train", example="train --network digits --act-bits 4 --weight-bits 4 --out out/digits")
@@ -96,173 +96,6 @@ def convert(
     output.verdict(problems if differ else [])
 
 
-@command(
-    "generate", example="generate --act-bits 4 --weight-bits 4 --rows 8 --cols 8 --lanes 16 --out out/array"
-)
-@click.option("--act-bits", type=int, required=True, help="Width of the activations, 1 to 16.")
-@click.option("--weight-bits", type=int, required=True, help="Width of the weights, 1 to 16.")
-@click.option("--rows", type=int, required=True, help="Rows of processing elements.")
-@click.option("--cols", type=int, required=True, help="Columns of processing elements.")
-@click.option("--lanes", type=int, required=True, help="Multipliers in a processing element.")
-@click.option(
-    "--weight-encoding",
-    type=click.Choice(["odd", "twos-complement"]),
-    default="odd",
-    show_default=True,
-    help="What weight codes mean.",
-)
-@click.option(
-    "--dataflow",
-    type=click.Choice(["output-stationary", "weight-stationary"]),
-    default="output-stationary",
-    show_default=True,
-    help="Which operand stays in the elements.",
-)
-@click.option(
-    "--max-reduction",
-    type=int,
-    default=4608,
-    show_default=True,
-    help="Longest sum of products that must be exact.",
-)
-@click.option(
-    "--mac-kind",
-    type=click.Choice(["fixed", "composable"]),
-    default="fixed",
-    show_default=True,
-    help="One pair of widths, or these or halves of them (down to 2 bits), chosen at run time.",
-)
-@click.option(
-    "--requantiser",
-    type=click.Choice(["none", "multiply-shift", "threshold", "smaller"]),
-    default="none",
-    is_flag=False,
-    flag_value="multiply-shift",
-    show_default=True,
-    help="What makes levels of sums, behind each row; smaller: of the two, by area.",
-)
-@click.option("--level-bits", type=int, default=8, show_default=True, help="Width of these levels.")
-@click.option(
-    "--residual-bits", type=int, default=8, show_default=True, help="Width of a residual operand; 0: none."
-)
-@click.option("--name", default="mac_array", show_default=True, help="Name of the top module.")
-@out()
-def generate(
-    act_bits: int,
-    weight_bits: int,
-    rows: int,
-    cols: int,
-    lanes: int,
-    weight_encoding: str,
-    dataflow: str,
-    max_reduction: int,
-    mac_kind: str,
-    requantiser: str,
-    level_bits: int,
-    residual_bits: int,
-    name: str,
-    out: Path,
-    as_json: bool,
-) -> None:
-    """Write a MAC array as Verilog, with its manifest."""
-    from rtl_gen.emit import write_design
-
-    from ..spec import (
-        ActFormat,
-        Dataflow,
-        HardwareSpec,
-        MacKind,
-        RequantiserKind,
-        RequantiserSpec,
-        WeightEncoding,
-        WeightFormat,
-        with_smaller_requantiser,
-    )
-
-    output = Output(as_json=as_json)
-    requantiser_spec = None
-    if requantiser != "none":
-        kind = "multiply-shift" if requantiser == "smaller" else requantiser
-        requantiser_spec = RequantiserSpec(
-            kind=RequantiserKind(kind), level_bits=level_bits, residual_bits=residual_bits
-        )
-    spec = HardwareSpec(
-        act=ActFormat(bits=act_bits),
-        weight=WeightFormat(bits=weight_bits, encoding=WeightEncoding(weight_encoding)),
-        rows=rows,
-        cols=cols,
-        lanes=lanes,
-        name=name,
-        dataflow=Dataflow(dataflow),
-        mac_kind=MacKind(mac_kind),
-        max_reduction=max_reduction,
-        requantiser=requantiser_spec,
-    )
-    if requantiser == "smaller":
-        spec = with_smaller_requantiser(spec)
-    with output.progress.task("Generating Verilog"):
-        design = write_design(spec, out)
-    result = {
-        "verilog": str(design.verilog),
-        "design": str(design.manifest),
-        "digest": spec.digest,
-        "macs_per_cycle": spec.macs_per_cycle,
-        "acc_bits": spec.acc_bits,
-        "latency_cycles": spec.latency_cycles,
-    }
-    if spec.requantiser:
-        result["requantiser"] = spec.requantiser.kind.value
-    output.finish(result, facts(name, result))
-
-
-@command("simulate", example="simulate out/array --vectors 20")
-@click.argument("folder", metavar="DIR", type=FOLDER)
-@click.option(
-    "--vectors", type=click.IntRange(1), default=12, show_default=True, help="How many matrix products."
-)
-@click.option("--waves", is_flag=True, help="Leave an FST and a save file for the wave viewer.")
-@click.option("--out", type=FOLDER, default=None, help="Folder for the results.  [default: DIR/simulation]")
-@seed()
-def simulate(folder: Path, vectors: int, waves: bool, out: Path | None, seed: int, as_json: bool) -> None:
-    """Run corner-case and random matrix products on a generated array (DIR), bit by bit."""
-    from sim.products import random_products
-    from sim.runner import simulate as run
-
-    from ..design import load_design
-
-    output = Output(as_json=as_json)
-    design = load_design(folder)
-    report = run(
-        design,
-        random_products(design.hardware, vectors, seed),
-        seed=seed,
-        waves=waves,
-        folder=out or folder / "simulation",
-        progress=output.progress,
-    )
-    result = report.to_json()
-    output.finish(result, products_table(f"{design.top} under Verilator", result["products"]))
-    output.verdict(report.problems)
-
-
-@command("synth", example="synth out/array --liberty cells.lib")
-@click.argument("folder", metavar="DIR", type=FOLDER)
-@click.option("--liberty", type=FILE, multiple=True, help="Cell library; repeat for several files of one.")
-@click.option("--out", type=FOLDER, default=None, help="Folder for synthesis.json.  [default: DIR/synthesis]")
-def synth(folder: Path, liberty: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
-    """Synthesise a generated array (DIR) with Yosys: cells, area, delay."""
-    from analysis.synthesis import synthesise
-
-    from ..design import load_design
-
-    output = Output(as_json=as_json)
-    design = load_design(folder)
-    result = synthesise(design, liberty, progress=output.progress)
-    write_json((out or folder / "synthesis") / "synthesis.json", result)
-    shown = {name: value for name, value in result.items() if not isinstance(value, dict | list)}
-    output.finish(result, facts(f"{design.top}, synthesised", shown))
-
-
 @command("study", example="study --out out/study")
 @click.option("--list", "list_only", is_flag=True, help="Name the figures, and draw none.")
 @click.option("--figure", "figures", multiple=True, help="Only this figure or table; repeat for several.")
@@ -287,4 +120,4 @@ def study(
     output.finish(result, *paper, files_table(result["files"]))
 
 
-COMMANDS = (train, convert, generate, simulate, synth, study)
+COMMANDS = (train, convert, *HARDWARE_COMMANDS, study)
