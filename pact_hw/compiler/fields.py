@@ -89,7 +89,7 @@ def _store(work: Work, t: Tiling, placements: Mapping[str, Placement], core: Cor
     out = {
         "out_height": work.out_height, "out_width": work.out_width,
         "tile_out_y": t.grid_y * t.block_y, "tile_out_x": t.grid_x * t.block_x,
-        "out_planes": planes, "drain_step": drain_step(work, counts),
+        "out_planes": planes, "drain_step": drain_step(core, work, counts),
     }  # fmt: skip
     if work.out is None:
         return out
@@ -135,7 +135,7 @@ def _window(work: Work, placements: Mapping[str, Placement], core: CoreSpec) -> 
         "grid_y": work.y.kernel, "grid_x": work.x.kernel,
         "tile_out_y": work.y.stride, "tile_out_x": work.x.stride,
         "out_height": source.height, "out_width": source.width,
-        "out_planes": planes, "drain_step": drain_step(work, Planes(out=planes, residual=place.planes)),
+        "out_planes": planes, "drain_step": drain_step(core, work, Planes(out=planes, residual=place.planes)),
         "out": out.base * groups + work.first_n, "out_plane": out.groups * groups,
         "out_tile_x": out.pixel * groups, "out_tile_y": out.line * groups,
         "residual": start, "residual_planes": place.planes, "residual_plane": place.groups * groups,

@@ -50,9 +50,13 @@ class Planes:
     residual: int
 
 
-def drain_step(work: Work, planes: Planes) -> int:
-    """Cycles from one row's sums to the next one's: each plane takes one; raw sums of 32 bits four."""
-    return max(4 if work.out is None else 1, planes.out, planes.residual)
+def drain_step(core: CoreSpec, work: Work, planes: Planes) -> int:
+    """Cycles from one row's sums to the next one's: each plane takes one; raw sums of 32 bits four.
+
+    With fewer requantisers than columns a row's operands and levels stay for longer.
+    """
+    longest = core.requantise_steps - 1 + max(1, planes.out, planes.residual)
+    return max(longest, 4 if work.out is None else 1)
 
 
 def _blocks(size: int, grid: int) -> list[int]:
@@ -87,13 +91,13 @@ def check_weights(work: Work, core: CoreSpec) -> None:
         )
 
 
-def loops(work: Work, planes: Planes) -> dict[str, int]:
+def loops(core: CoreSpec, work: Work, planes: Planes) -> dict[str, int]:
     """The fields of a matrix operation's cycles that do not depend on the tiling."""
     return {
         "opcode": Opcode.MATRIX, "pixel_words": work.source.words, "kernel_y": work.y.kernel,
         "kernel_x": work.x.kernel, "channel_beats": work.channel_beats, "n_tiles": work.n_tiles,
         "act_slices": work.act_slices, "weight_slices": work.weight_slices,
-        "drain_step": drain_step(work, planes), "out_planes": planes.out,
+        "drain_step": drain_step(core, work, planes), "out_planes": planes.out,
         "residual_planes": planes.residual, "raw": int(work.out is None),
     }  # fmt: skip
 
@@ -108,7 +112,7 @@ def choose(work: Work, core: CoreSpec, planes: Planes, *, bus_limited: bool = Tr
         InputError: not even one pixel a row, or one n-tile's weights, fit the core.
     """
     check_weights(work, core)
-    fields = loops(work, planes)
+    fields = loops(core, work, planes)
     total = work.tile_weights * work.n_tiles
     stay = total <= core.weight_words
     beats = bus_beats(core, core.weight_word_bits)

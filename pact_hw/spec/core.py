@@ -56,6 +56,8 @@ class CoreSpec:
         bus_bits: Width of the data bus.
         sum_bits: Width of a sum behind the array, two's complement; by default whatever the widest formats
             can give. While slices are summed up it may wrap; only the end must fit.
+        requantisers: How many there are, a divisor of ``cols``; by default as many. With fewer a row of
+            sums takes ``requantise_steps`` cycles.
     """
 
     array: HardwareSpec
@@ -68,6 +70,7 @@ class CoreSpec:
     program_words: int = 4096
     bus_bits: int = 64
     sum_bits: int = 0
+    requantisers: int = 0
 
     def __post_init__(self) -> None:
         array = self.array
@@ -101,6 +104,13 @@ class CoreSpec:
             exact = signed_bits(*accumulator_range(act, weight, array.max_reduction))
             object.__setattr__(self, "sum_bits", exact)
         check_int("sum_bits", self.sum_bits, array.acc_bits, 62)
+        if self.requantisers == 0:
+            object.__setattr__(self, "requantisers", array.cols)
+        check_int("requantisers", self.requantisers, 1, array.cols)
+        if array.cols % self.requantisers:
+            raise InputError(
+                f"requantisers must be a divisor of the {array.cols} cols, not {self.requantisers}"
+            )
 
     @property
     def name(self) -> str:
@@ -112,6 +122,11 @@ class CoreSpec:
         """Widths of the requantiser's operands."""
         assert self.array.requantiser is not None
         return self.array.requantiser
+
+    @property
+    def requantise_steps(self) -> int:
+        """Cycles in which a row's sums enter the requantisers."""
+        return self.array.cols // self.requantisers
 
     @property
     def word_channels(self) -> int:

@@ -36,11 +36,12 @@ def operand_cycles(fields: Mapping[str, int]) -> int:
     return max(1, fields.get("residual_planes", 0))
 
 
-def tail_cycles(fields: Mapping[str, int]) -> int:
+def tail_cycles(core: CoreSpec, fields: Mapping[str, int]) -> int:
     """Cycles from the last row's turn to the operation's end."""
     if fields.get("raw", 0):
         return operand_cycles(fields) + RAW_LATENCY
-    return operand_cycles(fields) + REQUANTISE_LATENCY + fields["out_planes"] - 1
+    behind = core.requantise_steps - 1 + REQUANTISE_LATENCY + fields["out_planes"] - 1
+    return operand_cycles(fields) + behind
 
 
 def matrix_cycles(core: CoreSpec, fields: Mapping[str, int]) -> int:
@@ -63,14 +64,14 @@ def matrix_cycles(core: CoreSpec, fields: Mapping[str, int]) -> int:
             end += (tiles - 1 - tile) * (end - freed)
             break
     last_row = end + DRAIN_LATENCY + (core.array.rows - 1) * f["drain_step"]
-    return last_row + tail_cycles(f)
+    return last_row + tail_cycles(core, f)
 
 
-def window_cycles(fields: Mapping[str, int]) -> int:
+def window_cycles(core: CoreSpec, fields: Mapping[str, int]) -> int:
     """Cycles of a window operation from its start to its end."""
     f = fields
     pixels = f["tiles_y"] * f["tiles_x"] * f["n_tiles"] * f["grid_y"] * f["grid_x"]
-    return DRAIN_LATENCY + (pixels - 1) * f["drain_step"] + tail_cycles(f)
+    return DRAIN_LATENCY + (pixels - 1) * f["drain_step"] + tail_cycles(core, f)
 
 
 def operation_cycles(core: CoreSpec, fields: Mapping[str, int]) -> int:
@@ -79,7 +80,7 @@ def operation_cycles(core: CoreSpec, fields: Mapping[str, int]) -> int:
         return END_CYCLES
     if fields["opcode"] == Opcode.MATRIX:
         return FETCH_CYCLES + matrix_cycles(core, fields)
-    return FETCH_CYCLES + window_cycles(fields)
+    return FETCH_CYCLES + window_cycles(core, fields)
 
 
 def program_cycles(core: CoreSpec, operations: Sequence[Mapping[str, int]]) -> int:

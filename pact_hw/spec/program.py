@@ -152,7 +152,7 @@ FIELDS = (
     Field("tile_out_y", 16),  # output lines from one tile to the next: grid_y * block_y
     Field("tile_out_x", 16),
     Field("out_planes", 4),
-    Field("drain_step", 4),
+    Field("drain_step", 6),
     Field("out", 28),
     Field("out_plane", 24),
     Field("out_x", 24),

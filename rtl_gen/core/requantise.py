@@ -1,10 +1,10 @@
-"""From sums to levels: a requantiser for each column, and the constants that each stage reads."""
+"""From sums to levels: requantisers, and the constants that each of their stages reads."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.utils import ceil_log2
 
 from pact_hw.spec import CoreSpec
@@ -15,13 +15,14 @@ from ..requantiser import Requantiser
 from .memory import Memory
 from .operand import level_bits
 from .sizes import constant_bits, field_ports, group_bits
+from .transfers import chosen
 
 LATENCY_CYCLES = 4
-"""From ``done`` to the level: sum, products, total, level."""
+"""From ``done`` to the first levels: sum, products, total, level."""
 
 
 class LevelRequantiser(Requantiser):
-    """clip((acc * mult + residual * residual_mult + add) >> shift, 0, limit), a stage at a time."""
+    """clip((acc * mult + residual * residual_mult + add) >> shift, 0, limit); the level is not registered."""
 
     def __init__(self, core: CoreSpec) -> None:
         requantiser = core.requantiser
@@ -34,7 +35,6 @@ class LevelRequantiser(Requantiser):
             [
                 input_port("multiply", 1, "stage 1: register the products"),
                 input_port("sum_up", 1, "stage 2: register their sum"),
-                input_port("saturate", 1, "stage 3: register the level"),
                 input_port("acc", core.sum_bits, "stage 1: sum, two's complement"),
                 input_port("mult", requantiser.mult_bits, "stage 1: two's complement"),
                 input_port("residual", requantiser.residual_bits, "stage 1: level, unsigned"),
@@ -42,19 +42,20 @@ class LevelRequantiser(Requantiser):
                 input_port("add", requantiser.add_bits, "stage 2: two's complement"),
                 input_port("shift", requantiser.shift_bits, "stage 3: unsigned"),
                 input_port("limit", requantiser.level_bits, "stage 3: highest level, unsigned"),
-                output_port("data", requantiser.level_bits, "level"),
+                output_port("data", requantiser.level_bits, "stage 3: level"),
             ],
         )
 
     def _build(self, m: Module) -> None:
         total = self._total(m, self.multiply, self.sum_up)
-        level = self._level(m, total)
-        with m.If(self.saturate):
-            m.d.sync += self.data.eq(level)
+        m.d.comb += self.data.eq(self._level(m, total))
 
 
 class Requantise(Block):
-    """Three stages behind the sums. What belongs to a row goes along with it."""
+    """Three stages behind the sums. What belongs to a row goes along with it.
+
+    A row's columns enter together, or where requantisers are fewer, a part of them each cycle.
+    """
 
     resets = True
     fields = ("limit",)
@@ -81,7 +82,7 @@ class Requantise(Block):
                 input_port("address", group_bits(core), "with done: column group of the result"),
                 input_port("sums", cols * core.sum_bits, "a cycle after done"),
                 input_port("residuals", cols * level_bits(core), "a cycle after done"),
-                output_port("level_begin", 1, f"{LATENCY_CYCLES} cycles after done: levels are there"),
+                output_port("level_begin", 1, "all levels are there"),
                 output_port("level_valid", 1, "of a pixel in the result"),
                 output_port("level_last", 1, "the operation's last"),
                 output_port("level_address", group_bits(core), "column group of the result"),
@@ -93,23 +94,21 @@ class Requantise(Block):
     def _build(self, m: Module) -> None:
         core, r = self._core, self._core.requantiser
         cols = core.array.cols
-        stages = [self.done]  # stages[i]: sums that were done i cycles ago are in stage i
+        stages, parts, firsts, lasts = self._stages(m)
         contexts = [Cat(self.valid, self.last, self.address)]
-        constants: list[Signal] = [self.constant]
-        for number in range(1, LATENCY_CYCLES + 1):
-            stage = self.level_begin if number == LATENCY_CYCLES else Signal(name=f"stage_{number}")
+        for number, load in enumerate([self.done, *lasts[1:]], 1):
             context = Signal(len(contexts[0]), name=f"context_{number}", reset_less=True)
-            m.d.sync += stage.eq(stages[-1])
-            with m.If(stages[-1]):
+            with m.If(load):
                 m.d.sync += context.eq(contexts[-1])
-            if number < 3:
-                constant = Signal(len(self.constant), name=f"constant_{number}", reset_less=True)
-                with m.If(stages[-1]):
-                    m.d.sync += constant.eq(constants[-1])
-                constants.append(constant)
-            stages.append(stage)
             contexts.append(context)
+        m.d.sync += self.level_begin.eq(lasts[3])
         m.d.comb += Cat(self.level_valid, self.level_last, self.level_address).eq(contexts[-1])
+        constants: list[Signal] = [self.constant]
+        for number, load in enumerate(firsts[:2], 1):
+            constant = Signal(len(self.constant), name=f"constant_{number}", reset_less=True)
+            with m.If(load):
+                m.d.sync += constant.eq(constants[-1])
+            constants.append(constant)
 
         written = self._written(m)
         read: dict[str, Signal] = {}
@@ -121,7 +120,7 @@ class Requantise(Block):
                 write_enable=self.write_enable,
                 write_address=self.write_address,
                 write_data=written[name],
-                read_enable=stages[stage],
+                read_enable=firsts[stage],
                 read_address=constants[stage],
                 read_data=read[name],
             )
@@ -130,22 +129,49 @@ class Requantise(Block):
             named(m, f"residual_{col}", level, r.residual_bits)
             for col, level in enumerate(elements(self.residuals, cols))
         ]
+
+        def entering(stage: int, values: Value) -> Value:
+            """The columns' values that are in ``stage``."""
+            return chosen(parts[stage], _groups(values, core.requantise_steps))
+
+        levels = Signal(core.requantisers * r.level_bits, name="entered_levels")
         self._requantiser.place_each(
             m,
             "requantiser",
-            cols,
+            core.requantisers,
             multiply=stages[1],
             sum_up=stages[2],
-            saturate=stages[3],
-            acc=self.sums,
-            mult=Cat(*(mult for mult, _ in pairs)),
-            residual=Cat(*residuals),
-            residual_mult=Cat(*(mult for _, mult in pairs)),
-            add=read["adds"],
-            shift=read["shifts"],
+            acc=entering(1, self.sums),
+            mult=entering(1, Cat(*(mult for mult, _ in pairs))),
+            residual=entering(1, Cat(*residuals)),
+            residual_mult=entering(1, Cat(*(mult for _, mult in pairs))),
+            add=entering(2, read["adds"]),
+            shift=entering(3, read["shifts"]),
             limit=self.limit,
-            data=self.levels,
+            data=levels,
         )
+        for part, registered in enumerate(elements(self.levels, core.requantise_steps)):
+            with m.If(stages[3] & (parts[3] == part)):
+                m.d.sync += registered.eq(levels)
+
+    def _stages(self, m: Module) -> tuple[list[Value], list[Value], list[Value], list[Value]]:
+        """Of ``done`` and each stage: busy, with which part of the columns, the first, the last."""
+        steps = self._core.requantise_steps
+        stages, parts = [self.done], [Const(0, 0)]
+        firsts, lasts = [self.done], [self.done]
+        for number in (1, 2, 3):
+            stage = Signal(name=f"stage_{number}")
+            part = Signal(ceil_log2(steps), name=f"part_{number}", reset_less=True)
+            if number > 1:
+                m.d.sync += [stage.eq(stages[-1]), part.eq(parts[-1])]
+            first = named(m, f"first_{number}", stage & (part == 0), 1)
+            last = named(m, f"last_{number}", stage & (part == steps - 1), 1)
+            if number == 1:
+                part_plus_1 = named(m, "part_plus_1", part + 1, len(part))
+                m.d.sync += [stage.eq(self.done | (stage & ~last)), part.eq(Mux(self.done, 0, part_plus_1))]
+            for found, value in ((stages, stage), (parts, part), (firsts, first), (lasts, last)):
+                found.append(value)
+        return stages, parts, firsts, lasts
 
     def _written(self, m: Module) -> dict[str, Signal]:
         """The parts of a word of constants, by memory: mult and residual_mult, add, shift of each column."""
@@ -157,3 +183,9 @@ class Requantise(Block):
             parts["adds"].append(channel[after_mult:after_add])
             parts["shifts"].append(channel[after_add : after_add + r.shift_bits])
         return {name: Cat(*values) for name, values in parts.items()}
+
+
+def _groups(values: Value, count: int) -> list[Value]:
+    """``values`` in ``count`` parts, and 0 up to a power of two."""
+    parts = elements(values, count)
+    return parts + [Const(0, len(parts[0]))] * ((1 << ceil_log2(count)) - count)

@@ -156,13 +156,16 @@ class Sequencer(Block):
 
     def _sensible(self, m: Module) -> Value:
         """Whether fields fit each other: a row's planes come and go while it is its turn."""
-        planes = self._core.act_planes
+        planes, steps = self._core.act_planes, self._core.requantise_steps
+        out_end = named(m, "out_end", self.out_planes + (steps - 1), len(self.drain_step) + 1)
+        residual_end = named(m, "residual_end", self.residual_planes + (steps - 1), len(out_end))
         return named(
             m,
             "sensible",
             all_of(
-                self.out_planes <= self.drain_step,
-                self.residual_planes <= self.drain_step,
+                out_end <= self.drain_step,
+                residual_end <= self.drain_step,
+                Const(steps) <= self.drain_step,
                 self.out_planes <= Const(planes),
                 self.residual_planes <= Const(planes),
                 self.weight_slices <= self._core.weight_slices,
