@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -92,7 +93,12 @@ def finetune(
             logit_scale = prepare(model, _sample(training, made_of.seed).to(device))
     options: dict[str, Any] = {
         "seed": made_of.seed,
-        "training": {**asdict(made_of), "init": init is not None, "images_per_epoch": images_per_epoch},
+        "training": {
+            **asdict(made_of),
+            "init_sha256": init and hashlib.sha256(init.read_bytes()).hexdigest(),
+            "images_per_epoch": images_per_epoch,
+            **_identity(known.data_set, training),
+        },
         "images_per_epoch": images_per_epoch,
         "mixed_precision": mixed_precision,
         "progress": progress,
@@ -147,6 +153,13 @@ def _check_device(name: str) -> None:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:  # unknown, or no such accelerator
         raise InputError(f"device {name!r} cannot be used here: {str(error).splitlines()[0]}") from None
+
+
+def _identity(data_set: str, training: ImageSource) -> dict[str, Any]:
+    """What tells a training's data from others': name, size, and the digest of the first images."""
+    first = training.batch(np.arange(min(len(training), 100)))
+    digest = hashlib.sha256(first.levels.tobytes() + first.labels.tobytes()).hexdigest()
+    return {"data_set": data_set, "training_images": len(training), "first_images_sha256": digest}
 
 
 def _channels_last(model: nn.Module) -> nn.Module:

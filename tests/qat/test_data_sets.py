@@ -23,11 +23,11 @@ def random_images(count, seed, size=32):
     return pixels, random.integers(0, 10, count).astype(np.uint8)
 
 
-def write_cifar10(data, *, python=False, count=4):
-    """Both layouts hold the same images."""
+def write_cifar10(data, *, python=False, count=4, first=0):
+    """Both layouts hold the same images; ``first`` is the first file's seed."""
     folder = data / ("cifar-10-batches-py" if python else "cifar-10-batches-bin")
     folder.mkdir(parents=True)
-    for seed, name in enumerate(NAMES):
+    for seed, name in enumerate(NAMES, first):
         pixels, labels = random_images(count, seed)
         rows = pixels.reshape(count, -1)
         if python:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 from test_data_sets import write_cifar10
 
 from pact_hw.errors import InputError
+from pact_hw.progress import Progress
 from pact_hw.qat.calibrate import calibrate
 from pact_hw.qat.checkpoint import CHECKPOINT
 from pact_hw.qat.data import load
@@ -113,6 +115,37 @@ def test_the_state_of_another_training_is_refused(setting, tmp_path):
         finetune(MADE_OF, **arguments, **OPTIONS)
     (tmp_path / STATE).write_bytes(b"x" * 40)
     with pytest.raises(InputError, match=r"^[^\n]*resume.safetensors: cannot be read: [^\n]+$"):
+        finetune(MADE_OF, **arguments, **OPTIONS)
+
+
+@pytest.mark.parametrize("changed", ["init", "data"])
+def test_a_training_does_not_go_on_from_another_start_or_with_other_data(setting, tmp_path, changed):
+    folder, _ = setting
+
+    class Killed(Progress):
+        @contextmanager
+        def task(self, description, total=None):
+            def advance(count):
+                if count:
+                    raise KeyboardInterrupt
+
+            yield advance
+
+    arguments = {"init": folder / "float.npz", "data": folder, "out": tmp_path / "out"}
+    with pytest.raises(KeyboardInterrupt):
+        finetune(MADE_OF, **arguments, **OPTIONS, progress=Killed())
+    assert (tmp_path / "out" / STATE).is_file()
+    if changed == "init":
+        with np.load(folder / "float.npz") as file:
+            np.savez(tmp_path / "float.npz", **{**file, "linear.bias": file["linear.bias"] + 1})
+        arguments["init"] = tmp_path / "float.npz"
+    else:
+        write_cifar10(tmp_path, first=1)
+        arguments["data"] = tmp_path
+    name = {"init": "init_sha256", "data": "first_images_sha256"}[changed]
+    with pytest.raises(
+        InputError, match=rf"resume.safetensors: is of another training \({name} '\w+', not '\w+'\)"
+    ):
         finetune(MADE_OF, **arguments, **OPTIONS)
 
 
