@@ -94,8 +94,7 @@ def _store(work: Work, t: Tiling, placements: Mapping[str, Placement], core: Cor
     if work.out is None:
         return out
     out |= _strides("out", place.line * groups, place.pixel * groups, t)
-    first = place.base + work.top * place.line + work.left * place.pixel
-    out |= {"out": first * groups + work.first_n, "out_plane": place.groups * groups}
+    out |= {"out": _first(work, place, groups), "out_plane": place.groups * groups}
     if residual is None:
         return out
     top, left = residual.top + work.top * residual.stride, residual.left + work.left * residual.stride
@@ -109,6 +108,12 @@ def _store(work: Work, t: Tiling, placements: Mapping[str, Placement], core: Cor
             "residual_first": residual.first, "residual_count": residual.count,
         }
     )  # fmt: skip
+
+
+def _first(work: Work, place: Placement, groups: int) -> int:
+    """Column group of the first result."""
+    line, pixel = place.border + work.top, place.border + work.left
+    return (place.base + line * place.line + pixel * place.pixel) * groups + work.first_n
 
 
 def _strides(name: str, line: int, pixel: int, t: Tiling) -> dict[str, int]:
@@ -136,10 +141,10 @@ def _window(work: Work, placements: Mapping[str, Placement], core: CoreSpec) -> 
         "tile_out_y": work.y.stride, "tile_out_x": work.x.stride,
         "out_height": source.height, "out_width": source.width,
         "out_planes": planes, "drain_step": drain_step(core, work, Planes(out=planes, residual=place.planes)),
-        "out": out.base * groups + work.first_n, "out_plane": out.groups * groups,
+        "out": _first(work, out, groups), "out_plane": out.groups * groups,
         "out_tile_x": out.pixel * groups, "out_tile_y": out.line * groups,
         "residual": start, "residual_planes": place.planes, "residual_plane": place.groups * groups,
         "residual_row_y": line, "residual_row_x": pixel,
         "residual_tile_y": work.y.stride * line, "residual_tile_x": work.x.stride * pixel,
-        "residual_first": 0, "residual_count": min(work.n_tiles, place.groups * groups),
+        "residual_first": 0, "residual_count": min(work.n_tiles, source.words * groups),
     }  # fmt: skip

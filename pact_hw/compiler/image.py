@@ -55,7 +55,7 @@ class Fold:
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """The network's input: its padding physically there, or unfolded for its only reader.
+    """The network's input: with a border of padding, or unfolded for its only reader.
 
     It lies in memory as in ``placement``, and comes into the activation buffer whole, or ``lines`` lines at
     a time.
@@ -64,7 +64,6 @@ class Image:
     placement: Placement
     shape: Shape
     lines: int
-    padding: int = 0
     fold: Fold | None = None
 
     @property
@@ -76,7 +75,8 @@ class Image:
     def _gather(self) -> npt.NDArray[np.int64]:
         """Y x X x slots: index into the image (C Y X), -1 for padding, -2 for nothing."""
         c, y, x = self.shape
-        p, place = (self.fold.padding if self.fold else self.padding), self.placement
+        place = self.placement
+        p = self.fold.padding if self.fold else place.border
         indices = np.arange(c * y * x).reshape(self.shape)
         indices = np.pad(indices, ((0, 0), (p, p), (p, p)), constant_values=-1)
         if self.fold is not None:

@@ -19,7 +19,7 @@ OVERHEAD = 150
 def lay_out_image(network: NetworkSpec, core: CoreSpec, slots: Slots) -> Image:
     """The layout with which the first layer takes the fewest cycles, then the smallest."""
     readers = [x for x in network.layers if INPUT in (x.source, x.residual, *x.concat)]
-    plain = _plain(network, core, slots, readers)
+    plain = _plain(network, core, slots)
     layer = readers[0] if len(readers) == 1 else None
     if layer is None or layer.kind is not LayerKind.CONV or layer.groups > 1 or layer.residual == INPUT:
         return plain
@@ -52,14 +52,20 @@ def _time(layer: LayerSpec, outputs: Shape, core: CoreSpec, image: Image) -> int
     return max(passes * max(beats, array.rows) + image.strips * OVERHEAD, bus)
 
 
-def _plain(network: NetworkSpec, core: CoreSpec, slots: Slots, readers: list[LayerSpec]) -> Image:
+def _plain(network: NetworkSpec, core: CoreSpec, slots: Slots) -> Image:
     """Pixel by pixel. Beyond an image the core reads code 0, so signed levels come with their padding."""
     shape = network.shapes[INPUT]
-    padded = [x.padding for x in readers if x.kind is not LayerKind.MAX]
-    padding = 0 if network.input_act.unsigned else max(padded, default=0)
-    height, width = shape[1] + 2 * padding, shape[2] + 2 * padding
-    placement = place(core, network.input_act, slots, height, width)
-    return Image(placement=placement, shape=shape, lines=height, padding=padding)
+    placement = place(core, network.input_act, slots, *shape[1:], borders(network)[INPUT])
+    return Image(placement=placement, shape=shape, lines=placement.height)
+
+
+def borders(network: NetworkSpec) -> dict[str, int]:
+    """How many pixels of level 0 each tensor has around it: signed levels as many as are read."""
+    found = dict.fromkeys(network.shapes, 0)
+    for layer in network.layers:
+        if layer.kind is not LayerKind.MAX and not layer.act.unsigned:
+            found[layer.source] = max(found[layer.source], layer.padding)
+    return found
 
 
 def _fold(network: NetworkSpec, layer: LayerSpec, taps: int) -> Fold:

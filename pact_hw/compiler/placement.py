@@ -17,8 +17,9 @@ from ..spec.core import CoreSpec
 class Placement:
     """A tensor in the activation buffer: pixel by pixel, plane by plane, ``groups`` words a plane.
 
-    Channel c lies in slot ``slots[c]`` of a pixel: word ``slots[c] // word_channels`` of each plane. Other
-    slots hold code 0. Codes are levels less ``low``.
+    Around the tensor there may be ``border`` pixels of level 0. Channel c lies in slot ``slots[c]`` of a
+    pixel: word ``slots[c] // word_channels`` of each plane. Other slots hold code 0. Codes are levels less
+    ``low``.
     """
 
     base: int
@@ -29,6 +30,7 @@ class Placement:
     low: int
     act_bits: int
     word_channels: int
+    border: int = 0
 
     @property
     def groups(self) -> int:
@@ -56,7 +58,8 @@ class Placement:
         parts = words.reshape(self.height, self.width, self.planes, -1)[..., list(self.slots)]
         weights = 1 << self.act_bits * np.arange(self.planes)
         codes: Int64 = np.einsum("yxpc,p->cyx", parts, weights) + self.low
-        return codes
+        inner = slice(self.border, -self.border or None)
+        return codes[:, inner, inner]
 
     def pack(self, codes: npt.NDArray[np.integer]) -> npt.NDArray[np.uint16]:
         """The inverse for codes Y x X x slots (groups * word_channels): words x word_channels."""
@@ -66,13 +69,16 @@ class Placement:
         return np.stack(planes, axis=2).reshape(-1, self.word_channels).astype(np.uint16)
 
 
-def place(core: CoreSpec, act: ActFormat, slots: tuple[int, ...], height: int, width: int) -> Placement:
-    """A tensor of ``act`` levels, at word 0 for now."""
+def place(
+    core: CoreSpec, act: ActFormat, slots: tuple[int, ...], height: int, width: int, border: int = 0
+) -> Placement:
+    """A tensor of ``height`` x ``width`` ``act`` levels and a border, at word 0 for now."""
     bits = core.array.act.bits
     return Placement(
         base=0,
-        height=height,
-        width=width,
+        height=height + 2 * border,
+        width=width + 2 * border,
+        border=border,
         planes=-(-act.bits // bits),
         slots=slots,
         low=act.min,

@@ -129,7 +129,6 @@ def _layer(draw, known, name, odd, channels):
     members = {"name": name, "source": source, "act": act, "kind": kind, "in_channels": shape[0]}
     fits = min(shape[1:])
     kernel = draw(st.integers(1, min(fits, 4)))
-    may_pad = act.unsigned or source == INPUT or kind is LayerKind.MAX
     if kind is LayerKind.CONCAT:
         same = [
             n for n, (a, s) in known.items() if s[1:] == shape[1:] and act.min <= a.min <= a.max <= act.max
@@ -141,7 +140,7 @@ def _layer(draw, known, name, odd, channels):
         )
     geometry = {
         "kernel": kernel, "stride": draw(st.integers(1, 3)),
-        "padding": draw(st.integers(0, kernel // 2)) if may_pad else 0,
+        "padding": draw(st.integers(0, kernel // 2)),
     }  # fmt: skip
     if kind is not LayerKind.CONV:
         out = act if kind is LayerKind.MAX else acts(draw)

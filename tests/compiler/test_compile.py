@@ -154,7 +154,9 @@ def test_reductions_longer_than_the_array_is_exact_for():
         compile_network(network, example_tensors(network, 0), core)
 
 
-@pytest.mark.parametrize(("rows", "cols", "lanes"), [(8, 8, 16), (16, 16, 1)])
+@pytest.mark.parametrize(
+    ("rows", "cols", "lanes"), [(8, 8, 16), pytest.param(16, 16, 1, marks=pytest.mark.slow)]
+)
 def test_resnet50_keeps_the_array_busy(rows, cols, lanes):
     network = resnet50()
     tensors = example_tensors(network, 0)

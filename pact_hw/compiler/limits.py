@@ -1,0 +1,63 @@
+"""What a core's numbers hold, and what not."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import InputError
+from ..golden.matmul import Int64, decode_weights
+from ..golden.network import Tensors, weight_matrix
+from ..spec import LayerSpec, RequantiserKind, signed_bits
+from ..spec.core import RESULT_BITS, CoreSpec
+
+
+def check_layer(layer: LayerSpec, tensors: Tensors, core: CoreSpec) -> None:
+    """Refuse formats, sums and requantisers that ``core`` has not."""
+    name = f"layer {layer.name!r}"
+    if layer.requantised and layer.requantiser is RequantiserKind.THRESHOLD:
+        raise InputError(f"{name}: thresholds are not on this core; it multiplies and shifts")
+    if layer.residual is not None and not layer.kind.weighted:
+        raise InputError(f"{name}: a {layer.kind.value} layer has no residual operand on this core")
+    if layer.reduction > core.array.max_reduction:
+        raise InputError(
+            f"{name} adds up {layer.reduction} products, the core at most {core.array.max_reduction}"
+        )
+    formats = [("levels", layer.act.bits, core.widest_act_bits)]
+    if layer.out is not None:
+        formats.append(("levels", layer.out.bits, min(core.widest_act_bits, core.requantiser.level_bits)))
+    if layer.residual_act is not None:
+        formats.append(("residual levels", layer.residual_act.bits, core.requantiser.residual_bits))
+    if layer.weight is not None:
+        formats.append(("weights", layer.weight.bits, core.widest_weight_bits))
+    sums = core.sum_bits if layer.out is not None else min(RESULT_BITS, core.sum_bits)
+    formats.append(("sums", signed_bits(*_sums(layer, tensors)), sums))
+    for what, bits, have in formats:
+        if bits > have:
+            raise InputError(f"{name} has {what} of {bits} bits, the core of at most {have}")
+
+
+def _sums(layer: LayerSpec, tensors: Tensors) -> tuple[int, int]:
+    """The lowest and the highest sum of codes that there can be."""
+    codes = layer.act.max - layer.act.min
+    if layer.weight is None:
+        return 0, codes * layer.reduction
+    weights = decode_weights(weight_matrix(layer, tensors[f"{layer.name}.weight"]), layer.weight)
+    low, high = np.minimum(weights, 0).sum(axis=0).min(), np.maximum(weights, 0).sum(axis=0).max()
+    return int(low) * codes, int(high) * codes
+
+
+def check_constants(layer: LayerSpec, values: dict[str, Int64], core: CoreSpec) -> None:
+    """Refuse constants that ``core``'s requantiser cannot hold."""
+    spec = core.requantiser
+    for name, bits in (("mult", spec.mult_bits), ("residual_mult", spec.mult_bits), ("add", spec.add_bits)):
+        end = 1 << (bits - 1)
+        if values[name].min() < -end or values[name].max() >= end:
+            worst = max(values[name].tolist(), key=abs)
+            raise InputError(
+                f"layer {layer.name!r} has {name} {worst}, the core's requantiser {bits} bits for it"
+            )
+    if values["shift"].max() > spec.max_shift:
+        raise InputError(
+            f"layer {layer.name!r} shifts by {values['shift'].max()}, the core's requantiser by at most "
+            f"{spec.max_shift}"
+        )
