@@ -63,13 +63,19 @@ def _pin(name: str, direction: str, body: str = "") -> str:
     return f"    pin ({name}) {{ direction : {direction}; {body}}}"
 
 
-def _arc(pin: str, delay: float) -> str:
+def _arc(pin: str, delay: float, kind: str = "combinational") -> str:
     table = f'(scalar) {{ values ("{delay:g}"); }}'
     kinds = " ".join(f"{kind} {table}" for kind in ("cell_rise", "cell_fall"))
     slopes = " ".join(
         f'{kind} (scalar) {{ values ("0"); }}' for kind in ("rise_transition", "fall_transition")
     )
-    return f'timing () {{ related_pin : "{pin}"; {kinds} {slopes} }} '
+    return f'timing () {{ related_pin : "{pin}"; timing_type : {kind}; {kinds} {slopes} }} '
+
+
+_SETUP = (
+    'timing () { related_pin : "CLK"; timing_type : setup_rising; '
+    'rise_constraint (scalar) { values ("0"); } fall_constraint (scalar) { values ("0"); } } '
+)
 
 
 def generic_liberty() -> str:
@@ -83,6 +89,12 @@ def generic_liberty() -> str:
         "  delay_model : table_lookup;",
         '  time_unit : "1ps";',
         "  capacitive_load_unit (1, ff);",
+        *(f"  {edge}_threshold_pct_{way} : 50;" for edge in ("input", "output") for way in ("rise", "fall")),
+        *(
+            f"  slew_{edge}_threshold_pct_{way} : {percent};"
+            for edge, percent in (("lower", 20), ("upper", 80))
+            for way in ("rise", "fall")
+        ),
     ]
     for gate in GATES.values():
         lines.append(f"  cell ({gate.name}) {{ area : {gate.area_ge:g};")
@@ -95,8 +107,8 @@ def generic_liberty() -> str:
         f"  cell (DFF) {{ area : {FLIP_FLOP_GE:g};",
         '    ff (IQ, IQN) { clocked_on : "CLK"; next_state : "D"; }',
         _pin("CLK", "input", "clock : true; capacitance : 1; "),
-        _pin("D", "input", "capacitance : 1; "),
-        _pin("Q", "output", 'function : "IQ"; '),
+        _pin("D", "input", f"capacitance : 1; {_SETUP}"),
+        _pin("Q", "output", f'function : "IQ"; {_arc("CLK", FLIP_FLOP_GE, "rising_edge")}'),
         "  }",
         "}",
     ]

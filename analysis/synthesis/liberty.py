@@ -26,6 +26,8 @@ _ITEM = re.compile(
     r"|\bdirection\s*:\s*\"?(?P<direction>\w+)"
     r'|\bfunction\s*:\s*"(?P<function>[^"]*)"'
     r'|\bdont_use\s*:\s*"?(?P<dont_use>true)'
+    r'|\bcapacitance\s*:\s*"?(?P<capacitance>[-+.\deE]+)'
+    r'|\bmax_capacitance\s*:\s*"?(?P<max_capacitance>[-+.\deE]+)'
 )
 
 
@@ -40,6 +42,10 @@ class Cell:
     state: str = ""
     """``"ff"``, ``"latch"`` or empty."""
     dont_use: bool = False
+    loads: dict[str, float] = field(default_factory=dict)
+    """Capacitance of each pin, in the library's unit."""
+    max_load: float = 0.0
+    """The most that one output may drive, in the same unit; 0: not said."""
 
     def tables(self) -> dict[str, int]:
         """Each output's truth table over ``inputs`` (bit i: the value for the inputs' number i)."""
@@ -139,6 +145,10 @@ def cells(text: str) -> list[Cell]:
             found[-1].dont_use = True
         elif kind == "direction" and value == "input" and pin and pin not in found[-1].inputs:
             found[-1].inputs.append(pin)
+        elif kind == "capacitance" and pin:
+            found[-1].loads.setdefault(pin, float(value))
+        elif kind == "max_capacitance" and pin:
+            found[-1].max_load = max(found[-1].max_load, float(value))
         elif kind == "function" and pin:
             found[-1].functions.setdefault(pin, value)
     return found
@@ -204,8 +214,8 @@ class Register:
 _FF = re.compile(r"\bff\s*\(\s*\"?(\w+)\"?\s*,\s*\"?(\w+)\"?\s*\)\s*\{([^}]*)\}", re.DOTALL)
 
 
-def register(text: str, library: Iterable[Cell]) -> Register | None:
-    """The smallest rising-edge flip-flop of a Liberty ``text`` without enable, set or reset."""
+def registers(text: str, library: Iterable[Cell]) -> list[Register]:
+    """The rising-edge flip-flops of a Liberty ``text`` without enable, set or reset, the smallest first."""
     found: list[tuple[float, str, Register]] = []
     for cell in flip_flops(library):
         if len(cell.inputs) != 2 or len(cell.functions) != 1 or not cell.area:
@@ -223,7 +233,7 @@ def register(text: str, library: Iterable[Cell]) -> Register | None:
         inverted = (after.strip("() ") != data) != (function.strip("() ") == state[2])
         one = Register(cell=cell.name, data=data, clock=clock, output=output, inverting=inverted)
         found.append((cell.area, cell.name, one))
-    return min(found, key=lambda entry: entry[:2])[2] if found else None
+    return [one for *_, one in sorted(found, key=lambda entry: entry[:2])]
 
 
 def half_adder(library: Sequence[Cell]) -> FullAdder | None:

@@ -17,7 +17,7 @@ from .recipe import (
 )
 
 if TYPE_CHECKING:
-    from .run import Library
+    from .library import Library
 
 _PLAIN = {
     "full_adder": "a, b, c, output carry, sum);\n  assign sum = a ^ b ^ c;\n"

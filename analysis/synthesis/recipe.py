@@ -16,15 +16,21 @@ class Recipe:
     name: str
     passes: tuple[str, ...]
     delay_passes: tuple[str, ...]
-    """What follows where full-adder cells were used: abc takes such a cell for the end of a path, so the
-    delay is read from the same design in plain gates."""
+    """What follows for abc's estimate of the delay where full-adder cells were used: abc takes such a cell
+    for the end of a path, so the delay is read from the same design in plain gates."""
     abc: tuple[str, ...]
+    load_share: float
+    """What a cell may drive, of its maximum capacitance in the library: for more, a stronger one or buffers
+    are taken."""
 
-    def script(self, *, top: str, libraries: int, full_adder: bool, flip: bool = False) -> str:
-        """The Yosys script; file names are those of ``run``'s working folder."""
+    def script(self, *, top: str, libraries: int, full_adder: bool, flip: bool, estimated: bool) -> str:
+        """The Yosys script; file names are those of ``run``'s working folder.
+
+        ``flip``: the library's register inverts; ``estimated``: abc is to estimate the delay.
+        """
         liberty = " ".join(f"-liberty {library_file(index)}" for index in range(libraries))
         present = {"{full_adder}": full_adder, "{flip}": flip}
-        chosen = self.passes + (self.delay_passes if full_adder else ())
+        chosen = self.passes + (self.delay_passes if full_adder and estimated else ())
         return "".join(
             line.format(top=top, liberty=liberty, full_adder=FULL_ADDER_FILE, flip=FLIP_FILE) + "\n"
             for line in chosen
@@ -34,7 +40,8 @@ class Recipe:
     def to_json(self) -> dict[str, object]:
         """Plain JSON members."""
         lists = {"passes": self.passes, "delay_passes": self.delay_passes, "abc": self.abc}
-        return {"name": self.name} | {name: list(lines) for name, lines in lists.items()}
+        named = {name: list(lines) for name, lines in lists.items()}
+        return {"name": self.name, **named, "load_share": self.load_share}
 
 
 def library_file(index: int) -> str:
@@ -53,7 +60,6 @@ MULTIPLEXER_FILE = "multiplexer.v"
 NETLIST_FILE = "netlist.json"
 MAPPED_FILE = "mapped.v"
 ABC_FILE = "abc.script"
-STAT_FILE = "stat.json"
 
 PREPARE = (
     f"read_verilog {VERILOG_FILE}\n"
@@ -63,6 +69,9 @@ PREPARE = (
     f"write_json {NETLIST_FILE}\n"
 )
 """What comes before a recipe: the polarity of the placed adders is chosen on this netlist."""
+
+FINISH = f"read_json {NETLIST_FILE}\nwrite_verilog -noattr {MAPPED_FILE}\n"
+"""What comes after a recipe: drive strengths were chosen on its netlist."""
 
 FULL_ADDERS = Recipe(
     name="full-adders",
@@ -81,9 +90,11 @@ FULL_ADDERS = Recipe(
         f"techmap -map {MULTIPLEXER_FILE} t:$_MUX_",
         "techmap",
         "opt -full -purge",
-        # Inverters before registers go through them, where the library's register inverts anyway.
+        # Inverters before registers go through them, where the library's register inverts anyway; and an
+        # AND before one is a NAND, where an inverter would be behind it.
         "dfflegalize -cell $_DFF_P_ x",
-        "select -set inverted t:$_NOT_ %co:+[Y] %co:+[D] t:$_DFF_P_ %i",
+        "opt_expr -mux_bool",
+        "select -set inverted t:$_NOT_ t:$_AND_ %u %co:+[Y] %co:+[D] t:$_DFF_P_ %i",
         "techmap -map {flip} @inverted",
         "dfflibmap {liberty}",
         "simplemap",
@@ -93,8 +104,7 @@ FULL_ADDERS = Recipe(
         f"techmap -map {BUFFER_FILE}",
         "opt_clean -purge",
         "delete */t:$scopeinfo",
-        f"write_verilog -noattr {MAPPED_FILE}",
-        f"tee -q -o {STAT_FILE} stat -json {{liberty}}",
+        f"write_json {NETLIST_FILE}",
     ),
     delay_passes=(
         "design -load placed",
@@ -120,5 +130,7 @@ FULL_ADDERS = Recipe(
         "&put",
         "stime -p",
     ),
+    # About four gates of the cell's own kind.
+    load_share=0.11,
 )
 """Sums of products become full adders, and these the library's own cell, before anything else is mapped."""

@@ -1,9 +1,9 @@
 """From a generated design to cells, area and delay.
 
-What is counted: every cell of the design (registers, accumulators, corrections, control, requantiser),
-before placement: no wires, no clock tree, no scan. The hierarchy is kept: each kind of module is
-synthesised once and multiplied by its number of instances, so a 64 x 64 array takes as long as a small
-one; nothing is optimised across the borders of modules.
+What is counted: every cell of the design (registers, accumulators, corrections, control, requantiser), with
+drive strengths and buffers chosen by load, before placement: no wires, no clock tree, no scan. The
+hierarchy is kept: each kind of module is synthesised once and multiplied by its number of instances, so a
+64 x 64 array takes as long as a small one; nothing is optimised across the borders of modules.
 """
 
 from __future__ import annotations
@@ -11,98 +11,55 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pact_hw
-from analysis.technology import generic_liberty
 from pact_hw.design import Design
 from pact_hw.errors import InputError
 from pact_hw.files import write_text
 from pact_hw.progress import SILENT, Progress
+from pact_hw.tools import opensta
 
 from . import polarity
 from .gate_level import models
-from .liberty import (
-    Cell,
-    FullAdder,
-    Register,
-    and_or,
-    cells,
-    full_adder,
-    half_adder,
-    missing,
-    nand2,
-    read_liberty,
-    register,
-)
+from .library import Library
 from .mapping import mapping_files
 from .recipe import (
     ABC_FILE,
+    FINISH,
     FULL_ADDERS,
     MAPPED_FILE,
     NETLIST_FILE,
     PREPARE,
-    STAT_FILE,
     VERILOG_FILE,
     Recipe,
     library_file,
 )
+from .sizing import modules_in_use, size
+from .strengths import Strengths
+from .timing import Timing, static_timing
 from .yosys import run
 
-DELAY_SOURCE = (
+ABC_SOURCE = (
     "abc's estimate: longest combinational path within one kind of module, in plain gates "
-    "(no full-adder cells), without wires and flip-flops"
+    "(no full-adder cells), without drive strengths, wires and flip-flops, as OpenSTA is not installed"
 )
 _MODULE = re.compile(r"Extracting gate netlist of module `\\?(.*?)' to")
 _DELAY = re.compile(r"\bDelay = +([\d.]+) ps")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Library:
-    """One cell library, from one or several Liberty files, or the built-in generic one."""
-
-    name: str
-    texts: tuple[str, ...]
-    full_adder: FullAdder | None
-    half_adder: FullAdder | None
-    register: Register | None
-    nand2: Cell | None
-    and_or: Cell | None
-    """(a & b) | (c & d)."""
-    buffers: tuple[Cell, ...]
-    areas: dict[str, float]
-    cells: tuple[Cell, ...]
-
-    @classmethod
-    def of(cls, liberty: Sequence[Path]) -> Library:
-        """Read ``liberty`` (none: the generic library).
-
-        Raises:
-            InputError: a file is missing or damaged, or the files together lack a kind of cell that
-                every design needs.
-        """
-        name = " + ".join(path.name for path in liberty) or "generic"
-        texts = tuple(read_liberty(path) for path in liberty) or (generic_liberty(),)
-        found = [cell for text in texts for cell in cells(text)]
-        if lacking := missing(found):
-            raise InputError(f"{name}: no usable {lacking} among its {len(found)} cells: give all its files")
-        return cls(
-            name=name,
-            texts=texts,
-            full_adder=full_adder(found),
-            half_adder=half_adder(found),
-            register=next(filter(None, (register(text, cells(text)) for text in texts)), None),
-            nand2=nand2(found),
-            and_or=and_or(found),
-            buffers=tuple(
-                cell for cell in found if len(cell.inputs) == 1 and list(cell.tables().values()) == [0b10]
-            ),
-            cells=tuple(found),
-            areas={cell.name: cell.area for cell in found if cell.area is not None},
-        )
+class _Outcome:
+    cells: dict[str, Counter[str]]
+    """Of each kind of module, the top first: how many of each kind of cell and part it has."""
+    log: str
+    yosys: str
+    verilog: str
+    timing: Timing | None
 
 
 def synthesise(
@@ -113,8 +70,9 @@ def synthesise(
     timeout: float = 1800.0,
     recipe: Recipe = FULL_ADDERS,
     netlist: Path | None = None,
+    timed: bool = True,
 ) -> dict[str, Any]:
-    """Cells and area of ``design`` in a cell library, as JSON members (docs/commands.md).
+    """Cells, area and delay of ``design`` in a cell library, as JSON members (docs/commands.md).
 
     Args:
         design: what ``rtl_gen`` wrote.
@@ -124,25 +82,27 @@ def synthesise(
         timeout: seconds for Yosys.
         recipe: what Yosys is asked to do.
         netlist: where to write the netlist as Verilog, with a model of each cell (``gate_level``).
+        timed: whether to find the delay, which takes as long again for large arrays.
 
     Raises:
         InputError: a library is unusable, there is no Yosys, or it refuses or does not finish.
     """
     library = Library.of(liberty)
+    timed = timed and bool(liberty)
     with progress.task(f"Yosys: {design.top} in {library.name}"):
         try:
-            log, stat, version, mapped = _run(design, library, recipe, timeout)
+            found = _run(design, library, recipe, timeout, timed=timed)
         except InputError as error:
             raise InputError(f"{design.top} with {library.name}: {error}") from None
-    instances = _instances(stat, design.top)
-    area = {name: _area(stat[name], library, stat) for name in instances}
-    kinds: dict[str, int] = {}
+    instances = _instances(found.cells, design.top)
+    area = {name: _area(found.cells[name], library, instances) for name in instances}
+    kinds: Counter[str] = Counter()
     for name, count in instances.items():
-        for cell, number in _leaf_cells(stat[name], stat).items():
-            kinds[cell] = kinds.get(cell, 0) + count * number
+        for cell, number in found.cells[name].items():
+            if cell not in instances:
+                kinds[cell] += count * number
     if netlist is not None:
-        registers = [library.register] if library.register else []
-        write_text(netlist, mapped + "\n" + models(library.cells, registers, kinds))
+        write_text(netlist, found.verilog + "\n" + models(library.cells, library.registers, kinds))
     total = sum(area[name] * count for name, count in instances.items())
     unit = "um2" if liberty else "ge"
     macs = design.hardware.macs_per_cycle
@@ -163,24 +123,21 @@ def synthesise(
             {"name": name, "instances": count, f"area_{unit}": area[name]}
             for name, count in instances.items()
         ],
-        "delay_ps": max(_delays(log, instances).values(), default=None) if liberty else None,
-        "delay_source": DELAY_SOURCE if liberty else "unknown: the generic library has no times",
+        **_delay(found, instances, timed=timed),
         "full_adder_cell": library.full_adder and library.full_adder.cell,
         "recipe": recipe.to_json(),
-        "versions": {"yosys": version, "pact_hw": pact_hw.__version__},
+        "versions": {"yosys": found.yosys, "pact_hw": pact_hw.__version__},
     }
 
 
-def _run(
-    design: Design, library: Library, recipe: Recipe, timeout: float
-) -> tuple[str, dict[str, Any], str, str]:
-    """Yosys' log, its statistics by module name, its version, and the netlist."""
+def _run(design: Design, library: Library, recipe: Recipe, timeout: float, *, timed: bool) -> _Outcome:
     with tempfile.TemporaryDirectory(prefix="pact-hw-synth-") as name:
         folder = Path(name)
+        liberties = [library_file(index) for index in range(len(library.texts))]
         (folder / VERILOG_FILE).write_bytes(design.verilog.read_bytes())
         (folder / ABC_FILE).write_text("\n".join(recipe.abc) + "\n")
-        for index, text in enumerate(library.texts):
-            (folder / library_file(index)).write_text(text)
+        for file, text in zip(liberties, library.texts, strict=True):
+            (folder / file).write_text(text)
         for file, text in mapping_files(library, design.top).items():
             (folder / file).write_text(text)
         (folder / "prepare.ys").write_text(PREPARE.format(top=design.top))
@@ -195,48 +152,76 @@ def _run(
             libraries=len(library.texts),
             full_adder=adder is not None,
             flip=library.register is not None and library.register.inverting,
+            estimated=timed and opensta() is None,
         )
         (folder / "run.ys").write_text(script)
         log, version = run("run.ys", folder=folder, timeout=timeout)
-        stat = json.loads((folder / STAT_FILE).read_text())
-        mapped = (folder / MAPPED_FILE).read_text()
-    return (
-        log,
-        {module.removeprefix("\\"): value for module, value in stat["modules"].items()},
-        version,
-        mapped,
-    )
+        netlist = json.loads((folder / NETLIST_FILE).read_text())
+        size(netlist, Strengths.of(library.cells, library.registers, recipe.load_share))
+        (folder / NETLIST_FILE).write_text(json.dumps(netlist))
+        (folder / "finish.ys").write_text(FINISH)
+        run("finish.ys", folder=folder, timeout=timeout)
+        timing = None
+        if timed:
+            timing = static_timing(
+                MAPPED_FILE, top=design.top, libraries=liberties, folder=folder, timeout=timeout
+            )
+        return _Outcome(
+            cells={
+                name: Counter(cell["type"] for cell in body["cells"].values())
+                for name, body in reversed(modules_in_use(netlist).items())
+            },
+            log=log,
+            yosys=version,
+            verilog=(folder / MAPPED_FILE).read_text(),
+            timing=timing,
+        )
 
 
-def _instances(stat: dict[str, Any], top: str) -> dict[str, int]:
+def _instances(cells: dict[str, Counter[str]], top: str) -> dict[str, int]:
     """How often each kind of module stands in the design, the top first."""
     counts: dict[str, int] = {}
 
     def visit(name: str, count: int) -> None:
         counts[name] = counts.get(name, 0) + count
-        for cell, number in stat[name]["num_cells_by_type"].items():
-            if cell in stat:
+        for cell, number in cells[name].items():
+            if cell in cells:
                 visit(cell, count * number)
 
     visit(top, 1)
     return counts
 
 
-def _leaf_cells(module: dict[str, Any], stat: dict[str, Any]) -> dict[str, int]:
-    return {cell: number for cell, number in module["num_cells_by_type"].items() if cell not in stat}
-
-
-def _area(module: dict[str, Any], library: Library, stat: dict[str, Any]) -> float:
+def _area(cells: Counter[str], library: Library, modules: dict[str, int]) -> float:
     """Area of a module's own cells, without its submodules."""
     total = 0.0
-    for cell, number in _leaf_cells(module, stat).items():
+    for cell, number in cells.items():
+        if cell in modules:
+            continue
         if cell not in library.areas:
             raise InputError(f"{library.name}: no area for {cell}, which Yosys left in the netlist")
         total += number * library.areas[cell]
     return total
 
 
-def _delays(log: str, modules: dict[str, int]) -> dict[str, float]:
+def _delay(found: _Outcome, modules: dict[str, int], *, timed: bool) -> dict[str, Any]:
+    """The result's members about time."""
+    if not timed:
+        return {"delay_ps": None, "delay_source": "unknown: not asked for, or the library has no times"}
+    if opensta() and not found.timing:
+        return {"delay_ps": None, "delay_source": "unknown: OpenSTA finds no path with a time"}
+    if found.timing:
+        path = f"{found.timing.start} to {found.timing.end}"
+        return {
+            "delay_ps": found.timing.delay_ps,
+            "delay_source": found.timing.source,
+            "longest_path": path,
+        }
+    delays = _estimates(found.log, modules)
+    return {"delay_ps": max(delays.values(), default=None), "delay_source": ABC_SOURCE}
+
+
+def _estimates(log: str, modules: dict[str, int]) -> dict[str, float]:
     """Delay in ps by module as abc estimates it, from Yosys' log; a later mapping replaces an earlier."""
     delays: dict[str, float] = {}
     module = ""

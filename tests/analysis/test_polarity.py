@@ -3,7 +3,7 @@
 import pytest
 
 from analysis.synthesis import polarity
-from analysis.synthesis.liberty import cells, full_adder, half_adder, register
+from analysis.synthesis.liberty import cells, full_adder, half_adder, registers
 from analysis.technology import generic_liberty
 
 
@@ -47,13 +47,13 @@ def test_a_register_is_recognised_whichever_way_it_is_written(inverting):
     if inverting:
         text = text.replace('next_state : "D"', 'next_state : "!D"')
     text = text.replace("next_state : ", 'power_down_function : "!VDD"; next_state : ')
-    found = register(text, cells(text))
+    (found,) = registers(text, cells(text))
     assert found is not None
     assert (found.cell, found.data, found.clock, found.output) == ("DFF", "D", "CLK", "Q")
     assert found.inverting == inverting
     # Flipped twice is not flipped.
     both = text.replace('function : "IQ"', 'function : "IQN"')
-    assert register(both, cells(both)).inverting != inverting
+    assert registers(both, cells(both))[0].inverting != inverting
 
 
 def test_adders_are_told_apart():

@@ -113,6 +113,14 @@ def test_both_bodies_of_a_pe_are_proved_equal(tmp_path, act_bits, weight_bits, l
     assert "SAT proof finished - no model found: SUCCESS!" in done.stdout
 
 
+@pytest.mark.parametrize(("bits", "lanes"), [(1, 1), (1, 8), (2, 5), (4, 4), (8, 3)])
+def test_both_bodies_of_a_row_s_sum_of_activations_are_proved_equal(tmp_path, bits, lanes):
+    design = write_design(spec_of(bits, 2, lanes=lanes, max_reduction=40), tmp_path)
+    done = prove(design, proof("mac_array_act_total", "total"))
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "SAT proof finished - no model found: SUCCESS!" in done.stdout
+
+
 def test_a_wrong_adder_is_not_proved(tmp_path):
     design = write_design(spec_of(2, 2, lanes=4), tmp_path)
     text = design.verilog.read_text()

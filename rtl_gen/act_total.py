@@ -1,0 +1,53 @@
+"""The sum of a row's activations over a tile, which the correction of the codes needs."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux
+
+from pact_hw.spec import HardwareSpec
+
+from .arithmetic import act_sum, named
+from .block import Block, input_port, output_port
+from .compressor import Bit
+from .partial_products import REGISTER_PS
+from .structure import placed_sum
+from .widths import act_sum_shape
+
+CLEARED_PS = 265
+"""When the sum so far is back at its adders: the last shift of a tile is known late."""
+
+
+class ActivationTotal(Block):
+    """The sum of a row's activations since the last clear."""
+
+    def __init__(self, spec: HardwareSpec) -> None:
+        self._spec = spec
+        self._shape = act_sum_shape(spec, spec.max_reduction)
+        super().__init__(
+            f"{spec.name}_act_total",
+            [
+                input_port("clear", 1, "forget the sum; this cycle's activations still count"),
+                input_port("act", spec.lanes * spec.act.bits, "lanes activations, zero when idle"),
+                output_port("total", self._shape.width, "sum of activations"),
+            ],
+        )
+
+    def _build(self, m: Module) -> None:
+        kept = named(m, "kept", Mux(self.clear, 0, self.total), self._shape)
+        m.d.sync += self.total.eq(
+            named(m, "total_next", kept + act_sum(m, self._spec, self.act), self._shape)
+        )
+
+    def structure(self) -> list[str] | None:
+        """As ``Block.structure``: adders placed one by one."""
+        width, bits = self._shape.width, self._spec.act.bits
+        columns = [[Bit(CLEARED_PS, f"kept[{i}]" if width > 1 else "kept")] for i in range(width)]
+        for number in range(len(self.act)):
+            name = f"act[{number}]" if len(self.act) > 1 else "act"
+            columns[number % bits].append(Bit(REGISTER_PS, name))
+        lines, _ = placed_sum(self._spec.name, columns, "total_next")
+        return [
+            f"wire [{width - 1}:0] kept = total & {{{width}{{~clear}}}};",
+            *lines,
+            "always @(posedge clk) total <= total_next;",
+        ]
