@@ -16,6 +16,23 @@ _COUNTS = (
     "drain_step", "load_step",
 )  # fmt: skip
 """Fields of which every operation has at least 1."""
+_STRIDES = {
+    "tiles_y": ("tile_y", "tile_y_words", "tile_out_y", "out_tile_y", "residual_tile_y"),
+    "tiles_x": ("tile_x", "tile_x_words", "tile_out_x", "out_tile_x", "residual_tile_x"),
+    "grid_y": ("row_y", "row_y_words", "out_row_y", "residual_row_y"),
+    "grid_x": ("row_x", "row_x_words", "out_row_x", "residual_row_x"),
+    "patch_y": ("load_y_words",),
+    "patch_x": ("load_x_words",),
+    "n_tiles": ("act_n",),
+    "block_y": ("act_y", "out_y", "residual_y"),
+    "block_x": ("act_x", "out_x", "residual_x"),
+    "act_slices": ("act_slice",),
+    "kernel_y": ("act_kernel_y",),
+    "kernel_x": ("act_kernel_x",),
+    "out_planes": ("out_plane",),
+    "residual_planes": ("residual_plane",),
+}
+"""Of each loop: what it adds, which where it runs once need not fit the core's registers."""
 
 
 def operation_fields(
@@ -35,12 +52,12 @@ def operation_fields(
         "limit": 0 if work.constants is None else work.constants.limit, "raw": int(work.out is None),
     }  # fmt: skip
     if tiling is None:
-        return fields | _window(work, placements, core)
-    return (
-        fields
-        | _load(work, tiling, placements[work.source.tensor], core)
-        | _store(work, tiling, placements, core)
-    )
+        fields |= _window(work, placements, core)
+    else:
+        fields |= _load(work, tiling, placements[work.source.tensor], core)
+        fields |= _store(work, tiling, placements, core)
+    idle = [name for count, names in _STRIDES.items() if fields[count] <= 1 for name in names]
+    return fields | dict.fromkeys(idle, 0)
 
 
 def _load(work: Work, t: Tiling, place: Placement, core: CoreSpec) -> dict[str, int]:
