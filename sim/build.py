@@ -27,7 +27,7 @@ from pact_hw.tools import Tool, verilator
 from .compiler import Compiler, cache_folder, call, compiler_for, whole_folder
 from .errors import SimulationError
 
-ONE_FILE_BYTES = 1_000_000
+ONE_FILE_BYTES = 4_000_000
 """Generated C++ up to this size is compiled as one file: reading the headers is most of the work."""
 KEEP_PE_ABOVE = 256
 """Arrays with more PEs keep the PE as a function instead of flattening it: a minute instead of many."""

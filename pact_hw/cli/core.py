@@ -24,8 +24,8 @@ _SIZES = {
     "constant_words": "words of the requantisers' constants",
     "program_words": "words of the program",
 }
-_LEVEL_BITS = 16
-"""Levels of a core for any network: averages over whole images are wide."""
+_WIDE = RequantiserSpec(mult_bits=44, add_bits=60, max_shift=60, level_bits=16, residual_bits=16)
+"""For networks that are not known: averages over whole images are wide, and exact multipliers long."""
 
 
 def core_options(function: F) -> F:
@@ -52,10 +52,8 @@ def core_spec(array: HardwareSpec, *, network: Path | None, bus_bits: int, **siz
         from ..network_files import load_network
 
         return replace(core_for(*load_network(network), array, bus_bits=bus_bits), **given)
-    wide = RequantiserSpec(level_bits=_LEVEL_BITS, residual_bits=_LEVEL_BITS)
-    return CoreSpec(
-        array=replace(array, requantiser=wide), widest_act_bits=_LEVEL_BITS, bus_bits=bus_bits, **given
-    )
+    array = replace(array, requantiser=_WIDE)
+    return CoreSpec(array=array, widest_act_bits=_WIDE.level_bits, bus_bits=bus_bits, **given)
 
 
 def generate_core(output: Output, spec: CoreSpec, out: Path) -> None:

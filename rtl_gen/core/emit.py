@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pact_hw
 from pact_hw.design import Design, save_manifest
+from pact_hw.errors import InputError
 from pact_hw.files import write_text
 from pact_hw.spec import CoreSpec
 
@@ -18,6 +20,7 @@ from ..structure import adder_modules
 from ..verilog import modules
 from .core import Core
 from .documents import c_header, register_map
+from .engine import Engine
 from .projects import constraints, file_list, fusesoc, synthesis_script
 
 _WAIVERS = """\
@@ -26,6 +29,7 @@ _WAIVERS = """\
 // Words on a bus are wider than what is read of them; a response's lower bit is not needed.
 /* verilator lint_off UNUSEDSIGNAL */
 """
+_PORT = re.compile(r"irq|[ms]_axi_[a-z]+")
 _UNNAMED = re.compile(r"\\(\$\S+) ")
 
 
@@ -69,7 +73,7 @@ def verilog_text(spec: CoreSpec, top: Block) -> str:
     return f"{text}\n{adders}" if adders else text
 
 
-def write_core(spec: CoreSpec, folder: Path, engine: Block | None = None) -> Design:
+def write_core(spec: CoreSpec, folder: Path, engine: Callable[[CoreSpec], Block] | None = None) -> Design:
     """Write the core's Verilog, its manifest, and the files for software and tools into ``folder``.
 
     The same spec gives the same files. ``engine`` stands in for the block that computes, in tests.
@@ -78,11 +82,9 @@ def write_core(spec: CoreSpec, folder: Path, engine: Block | None = None) -> Des
         InputError: the name is a keyword of Verilog or a port's.
     """
     check_name(spec.name)
-    if engine is None:
-        from .engine import Engine
-
-        engine = Engine(spec)
-    top = Core(spec, engine)
+    if _PORT.fullmatch(spec.name):
+        raise InputError(f"name must not be like that of a port ({_PORT.pattern}): {spec.name!r}")
+    top = Core(spec, (engine or Engine)(spec))
     design = Design(
         folder=folder,
         hardware=spec.array,

@@ -25,7 +25,7 @@ SEEN = ("write_valid", "write_ready", "write_destination", "write_address", "wri
 )
 def test_the_outside_of_the_core(tmp_path, bus_bits):
     spec = core_spec(bus_bits)
-    design = write_core(spec, tmp_path, StandIn(spec))
+    design = write_core(spec, tmp_path, StandIn)
     ports = tuple((design.top, port.name) for port in design.ports)
     seen = tuple((f"{design.top}_engine", name) for name in SEEN)
     program = build(design, bench=Bench(top=design.top, public=ports + seen))
