@@ -49,7 +49,7 @@ def _time(layer: LayerSpec, outputs: Shape, core: CoreSpec, image: Image) -> int
     slices = image.placement.planes * -(-layer.weight.bits // array.weight.bits)
     passes = -(-outputs[0] // array.cols) * -(-outputs[1] * outputs[2] // array.rows) * slices
     bus = image.placement.words * -(-core.word_bits // core.bus_bits)
-    return max(passes * max(beats, array.rows) + image.strips * OVERHEAD, bus)
+    return max(passes * max(beats, array.rows * core.requantise_steps) + image.strips * OVERHEAD, bus)
 
 
 def _plain(network: NetworkSpec, core: CoreSpec, slots: Slots) -> Image:

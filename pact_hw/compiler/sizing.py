@@ -34,6 +34,7 @@ def core_for(
     array: HardwareSpec,
     *,
     bus_bits: int = 64,
+    requantisers: int = 0,
     bus_limited: bool = True,
 ) -> CoreSpec:
     """A core that runs ``network``: ``array`` with the requantiser, the widths and the buffers that it takes.
@@ -54,7 +55,7 @@ def core_for(
         widest_act_bits=widest,
         widest_weight_bits=weights,
         activation_words=_MOST, patch_words=1 << 16, weight_words=_MOST, constant_words=_MOST,
-        program_words=_MOST, bus_bits=bus_bits,
+        program_words=_MOST, bus_bits=bus_bits, requantisers=requantisers,
     )  # fmt: skip
     works = lower(network, tensors, roomy).works
     sums = [
