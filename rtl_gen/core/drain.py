@@ -10,7 +10,7 @@ from pact_hw.spec import CoreSpec
 from ..arithmetic import named
 from ..block import Block, input_port, output_port
 from .nest import Loops, all_of
-from .sizes import constant_bits, field_ports, group_bits
+from .sizes import constant_bits, field_ports, group_bits, pixel_bits
 
 _FIELDS = (
     "tiles_y", "tiles_x", "n_tiles", "block_y", "block_x", "act_slices", "weight_slices", "grid_y", "grid_x",
@@ -141,8 +141,10 @@ class Drain(Block):
                        "x": field("_x"), "gy": field("_row_y"), "gx": field("_row_x")}  # fmt: skip
             return loops.sum(f"{name}_address", field(""), strides)
 
+        pixels = pixel_bits(core)
+
         def pixel(axis: str) -> Signal:
-            origin = named(m, f"first_{axis}", Mux(self.windows, getattr(self, f"origin_{axis}"), 0), 16)
+            origin = named(m, f"first_{axis}", Mux(self.windows, getattr(self, f"origin_{axis}"), 0), pixels)
             block = getattr(self, f"block_{axis}")
             strides = {f"t{axis}": getattr(self, f"tile_out_{axis}"), axis: 1, f"g{axis}": block}
             return loops.sum(f"pixel_{axis}", origin, strides)

@@ -13,6 +13,11 @@ from ..block import input_port
 _WORDS = {"source", "origin"} | {
     f"{step}_{axis}_words" for step in ("load", "row", "tile") for axis in ("x", "y")
 }
+_PIXELS = {"source_height", "source_width", "out_height", "out_width", "tile_out_y", "tile_out_x"} | {
+    f"{step}_{axis}" for step in ("origin", "row", "tile") for axis in ("x", "y")
+}
+_IN_PATCH = {"patch_y", "patch_x", "pixel_words", "block_y", "block_x"}
+_GROUPS_IN_PATCH = {"kernel_y", "kernel_x", "channel_beats"}
 _FIELD_BITS = {field.name: field.bits for field in FIELDS}
 SIGNED = {field.name for field in FIELDS if field.signed}
 
@@ -37,6 +42,11 @@ def group_bits(core: CoreSpec) -> int:
     return word_bits(core) + address_bits(core.col_groups)
 
 
+def pixel_bits(core: CoreSpec) -> int:
+    """Of a line's or pixel's number: no image has more than the buffer has words. Two's complement."""
+    return word_bits(core) + 1
+
+
 def lane_bits(core: CoreSpec) -> int:
     """Of an address in a patch, in lane groups."""
     return address_bits(core.patch_words * core.lane_groups)
@@ -50,6 +60,16 @@ def constant_bits(core: CoreSpec) -> int:
 def field_bits(core: CoreSpec, name: str) -> int:
     """Bits that field ``name`` of an operation needs in this core."""
     bits = _FIELD_BITS[name]
+    if name in _PIXELS:
+        return min(bits, pixel_bits(core))
+    if name in _IN_PATCH:
+        return min(bits, core.patch_words.bit_length())
+    if name in _GROUPS_IN_PATCH:
+        return min(bits, (core.patch_words * core.lane_groups).bit_length())
+    if name in ("act_slices", "out_planes", "residual_planes"):
+        return min(bits, core.act_planes.bit_length())
+    if name == "weight_slices":
+        return min(bits, core.weight_slices.bit_length())
     if name in _WORDS:
         return min(bits, word_bits(core))
     if name.startswith("act_") and name != "act_slices":

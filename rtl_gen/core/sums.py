@@ -66,7 +66,8 @@ class Column(Block):
         base = named(m, "base", Mux(self.first, 0, before), bits)
         addend = named(m, "addend", Mux(self.windows, self.level, shifted), bits)
         total = named(m, "total", base + addend, bits)
-        greater = named(m, "greater", Mux(base > self.level, base, self.level), bits)
+        so_far = base[: len(self.level)]
+        greater = named(m, "greater", Mux(so_far > self.level, so_far, self.level), len(self.level))
         m.d.comb += self.joined.eq(Mux(self.maximum, greater, total))
         with m.If(self.load):
             m.d.sync += self.sum.eq(self.joined)
