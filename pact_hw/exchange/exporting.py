@@ -12,7 +12,8 @@ from ..network_files import load_network
 from ..progress import SILENT, Progress
 from .executors import batch, executor
 from .files import read_model
-from .writer import to_qonnx, write_qonnx
+from .graph_writer import write_qonnx
+from .writer import to_qonnx
 
 
 def export(

@@ -123,6 +123,35 @@ def test_multipliers_beyond_float64_become_thresholds(tmp_path):
     assert "b_levels" not in nodes
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_multipliers_beyond_float64_are_computed_in_halves_beside_a_residual(tmp_path, seed):
+    """The low half decides: every level is checked against constants whose low bits are random."""
+    spec, rng = network(), np.random.default_rng(seed)
+    tensors = random_tensors(spec, seed)
+    for name in ("mult", "residual_mult", "add"):
+        tensors[f"b.{name}"] = (tensors[f"b.{name}"] << 37) + rng.integers(0, 1 << 37, 8)
+    tensors["b.shift"] = tensors["b.shift"] + 37
+    save_network(tmp_path / "net", spec, tensors)
+    assert export(tmp_path / "net", tmp_path / "net.onnx", images=10, seed=seed)["level_mismatches"] == 0
+    nodes = {node.name: node.op_type for node in onnx.load(tmp_path / "net.onnx").graph.node}
+    assert nodes["b_carry"] == "Floor"
+
+
+def test_halves_are_rounded_down_one_by_one(tmp_path):
+    """Arguments of ``j 2**56 - 1``, which float64 would round up to the next level."""
+    act = UNSIGNED
+    added = layer("y", LayerKind.SUM, "input", act, 2, 2, out=act, residual="input", residual_act=act)
+    last = layer("logits", LayerKind.LINEAR, "y", act, 8, 3, weight=ODD)
+    spec = NetworkSpec(
+        name="ties", input_channels=2, input_height=2, input_width=2, input_act=act, layers=(added, last)
+    )
+    tensors = random_tensors(spec)
+    for name, value in {"mult": 1 << 54, "residual_mult": 1 << 54, "add": -1, "shift": 56}.items():
+        tensors[f"y.{name}"] = np.full(2, value)
+    save_network(tmp_path / "net", spec, tensors)
+    assert export(tmp_path / "net", tmp_path / "net.onnx", images=10)["level_mismatches"] == 0
+
+
 def test_a_last_layer_whose_sums_are_beyond_float32(tmp_path):
     act = ActFormat(bits=16)
     last = layer("y", LayerKind.LINEAR, "input", act, 64, 5, weight=WeightFormat(bits=8))
@@ -147,7 +176,7 @@ def test_convolutions_beyond_float32_are_refused(tmp_path):
 def test_what_would_not_be_exact_is_refused(tmp_path):
     spec = network()
     tensors = random_tensors(spec)
-    tensors["b.mult"] = tensors["b.mult"] << 37
+    tensors["b.mult"], tensors["b.shift"] = tensors["b.mult"] << 44, np.zeros(8, dtype=np.int64)
     save_network(tmp_path / "net", spec, tensors)
     with pytest.raises(InputError, match="layer 'b': its requantiser's sums reach"):
         export(tmp_path / "net", tmp_path / "net.onnx")
