@@ -17,6 +17,7 @@ several passes, one for each pair of slices, and are summed up behind it.
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,15 @@ ADDRESS_BITS = 32
 """Byte addresses on the bus."""
 
 
+class Depthwise(enum.Enum):
+    """How the array runs convolutions in which each channel is a group of its own."""
+
+    NONE = "none"
+    """As any groups: one operation a channel, with a word of its own for it."""
+    DIAGONAL = "diagonal"
+    """Each column may read a channel of its own, in one lane: a word of channels at a time."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CoreSpec:
     """One generated core.
@@ -58,6 +68,7 @@ class CoreSpec:
             can give. While slices are summed up it may wrap; only the end must fit.
         requantisers: How many there are, a divisor of ``cols``; by default as many. With fewer a row of
             sums takes ``requantise_steps`` cycles.
+        depthwise: How the array runs depthwise convolutions.
     """
 
     array: HardwareSpec
@@ -71,6 +82,7 @@ class CoreSpec:
     bus_bits: int = 64
     sum_bits: int = 0
     requantisers: int = 0
+    depthwise: Depthwise = Depthwise.NONE
 
     def __post_init__(self) -> None:
         array = self.array
@@ -84,6 +96,8 @@ class CoreSpec:
         if array.requantiser.kind is not RequantiserKind.MULTIPLY_SHIFT:
             kind = array.requantiser.kind.value
             raise InputError(f"a core's requantiser multiplies and shifts, not {kind}")
+        if not isinstance(self.depthwise, Depthwise):
+            raise InputError(f"depthwise must be a Depthwise, not {self.depthwise!r}")
         check_int("rows of a core", array.rows, 2, 1024)
         wide, narrow = max(array.lanes, array.cols), min(array.lanes, array.cols)
         if wide % narrow or (wide // narrow).bit_count() != 1:
@@ -187,18 +201,22 @@ class CoreSpec:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON members; ``from_json`` gives the same spec back."""
-        own = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "array"}
-        return {"array": self.array.to_json(), **own}
+        own = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {**own, "array": self.array.to_json(), "depthwise": self.depthwise.value}
 
     @classmethod
     def from_json(cls, members: Any) -> CoreSpec:
         """The spec that ``to_json`` wrote; raises InputError if it cannot be one."""
         try:
-            own = {name: members[name] for name in cls.__dataclass_fields__ if name != "array"}
-            return cls(array=HardwareSpec.from_json(members["array"]), **own)
+            own = {name: members[name] for name in cls.__dataclass_fields__}
+            own |= {
+                "array": HardwareSpec.from_json(members["array"]),
+                "depthwise": Depthwise(members["depthwise"]),
+            }
+            return cls(**own)
         except InputError:
             raise
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"core description: {type(error).__name__}: {error}") from None
 
     @property

@@ -40,6 +40,13 @@ beyond ``out_height x out_width`` is not written. Addresses are sums of strides,
 Pass (a, w) counts ``2 ** (a * act_bits + w * weight_bits)`` times. In the weight buffer an n-tile's beats lie
 in the order w, ky, kx, c; every pixel and every a reads them again.
 
+Where ``diagonal`` is 1 (``Depthwise.DIAGONAL``), column col multiplies, in lane 0 only, channel
+``n % col_groups * cols + col`` of the whole patch word: addresses are multiples of ``lane_groups``, and
+``n // col_groups`` stands for n in them. Two's complement weights are as ever. Odd ones are not corrected
+behind the array; of the b bits of a code the highest is the sign, and the others, one bit further left, and
+1 are the magnitude: ``magnitude * (2**act_bits - 1 - activation if sign else activation)``. What is too much,
+``2**act_bits - 1`` times each negative weight's magnitude, the compiler takes back in ``add``.
+
 Window operation (``SUM``, ``MAX``): the same results, but what is summed up is the residual operand::
 
     for ty < tiles_y, tx < tiles_x, n < n_tiles:      # an output pixel each; blocks are one pixel
@@ -144,6 +151,7 @@ FIELDS = (
     Field("act_x", 20),
     Field("act_y", 20),
     Field("act_n", 20),
+    Field("diagonal", 1),  # a column reads its own channel
     # weights
     Field("weights_stay", 1),  # the whole operation's weights stay in the ring until its end
     # what is written: column groups
