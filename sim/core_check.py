@@ -14,7 +14,7 @@ from pact_hw.spec import CoreSpec
 from pact_hw.spec.core_schedule import START_CYCLES, operation_cycles
 from pact_hw.spec.registers import CoreError
 
-from .core_run import ImageRecord
+from .core_run import Record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +91,8 @@ class Shadow:
             self.writer[words, group * cols : (group + 1) * cols] = operation
 
 
-def check_image(compiled: Compiled, record: ImageRecord, expected: Mapping[str, Int64]) -> list[LayerResult]:
-    """Every layer of one image, in order; ``expected`` holds the reference's levels (C x Y x X) by layer."""
+def check_run(compiled: Compiled, record: Record, expected: Mapping[str, Int64]) -> list[LayerResult]:
+    """Every layer of one run, in order; ``expected`` holds the reference's levels (C x Y x X) by layer."""
     shadow = Shadow(compiled.core)
     spent = np.diff(record.ends, axis=0)
     spent[:1, 0] -= START_CYCLES
@@ -150,8 +150,8 @@ def _first(wrong: npt.NDArray[np.bool_], expected: Int64, got: Int64) -> Differe
     )
 
 
-def image_problem(record: ImageRecord, layers: list[LayerResult], compiled: Compiled) -> str | None:
-    """One line that says what is wrong with the run of an image, or None; a core's error comes first."""
+def run_problem(record: Record, layers: list[LayerResult], compiled: Compiled) -> str | None:
+    """One line that says what is wrong with a run, or None; a core's error comes first."""
     if not record.came:
         return f"the core did not end; it was in operation {record.operations_done}"
     if record.error is not CoreError.NONE:

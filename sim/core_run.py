@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pact_hw.compiler import Compiled
 from pact_hw.design import Design
 from pact_hw.files import read_json, write_json
 from pact_hw.golden.matmul import Int64
@@ -53,8 +52,8 @@ class Waves:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ImageRecord:
-    """What was recorded of one image's run."""
+class Record:
+    """What was recorded of one run."""
 
     error: CoreError
     came: bool
@@ -69,9 +68,9 @@ class ImageRecord:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CoreRun:
-    """All images of a run."""
+    """All runs of a simulation, in order; up to the first that did not end well."""
 
-    images: tuple[ImageRecord, ...]
+    records: tuple[Record, ...]
     cycles: int
     """Clock cycles that the simulator ran."""
     seconds: float
@@ -102,23 +101,52 @@ def _core(design: Design) -> CoreSpec:
     return design.core
 
 
-def _aligned(size: int) -> int:
-    return -(-size // BASE_ALIGNMENT) * BASE_ALIGNMENT
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Job:
+    """One run: a part of a compiled network, and the levels (C x Y x X) of its operands by name."""
+
+    part: Part
+    values: Mapping[str, Int64]
+
+
+class _Memory:
+    """What lies in the simulated memory, piece by piece."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._pieces: list[bytes] = []
+        self._models: dict[int, int] = {}
+
+    def put(self, data: bytes) -> int:
+        """The address of ``data``."""
+        address = self.size
+        padded = data + bytes(-len(data) % BASE_ALIGNMENT)
+        self._pieces.append(padded)
+        self.size += len(padded)
+        return address
+
+    def put_model(self, part: Part) -> int:
+        """The address of the part's model, which is there once."""
+        model = part.compiled.model
+        if id(model) not in self._models:
+            self._models[id(model)] = self.put(model)
+        return self._models[id(model)]
+
+    def content(self) -> bytes:
+        """All of it."""
+        return b"".join(self._pieces)
 
 
 def run_core(
     design: Design,
-    part: Part,
-    images: Sequence[Mapping[str, Int64]],
+    jobs: Sequence[Job],
     *,
     folder: Path,
     external: External | None = None,
     waves: Waves | None = None,
     progress: Progress = SILENT,
 ) -> CoreRun:
-    """Run ``part`` on ``design``, image by image, from the simulated memory.
-
-    An image is what it reads: levels (C x Y x X) by the names of the part's operands.
+    """Run ``jobs`` on ``design``, one after the other, from the simulated memory.
 
     Raises:
         InputError: a tool is missing.
@@ -128,28 +156,32 @@ def run_core(
     external = external or External()
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    compiled = part.compiled
-    parts = [part.input_bytes(values) for values in images]
-    results_from, step = _aligned(len(compiled.model)), _aligned(compiled.result_bytes)
-    inputs_from = results_from + step * len(parts)
-    input_step = _aligned(len(parts[0]))
-    size = inputs_from + input_step * len(parts)
-    memory = compiled.model.ljust(inputs_from, b"\xff") + b"".join(p.ljust(input_step, b"\0") for p in parts)
-    (folder / "memory.bin").write_bytes(memory)
-    memory_bytes = max(LEAST_MEMORY_BYTES, 1 << (size - 1).bit_length())
+    memory = _Memory()
+    runs: list[dict[str, int]] = []
+    for job in jobs:
+        model = memory.put_model(job.part)
+        runs.append(
+            {
+                "model_address": model,
+                "transfers_address": model + job.part.transfers_offset,
+                "transfers": len(job.part.compiled.transfers),
+                "input_address": memory.put(job.part.input_bytes(job.values)),
+            }
+        )
+    results_from = memory.size
+    for job, run in zip(jobs, runs, strict=True):
+        # What is not written stays as no result looks like.
+        run["result_address"] = memory.put(b"\x5a" * job.part.compiled.result_bytes)
+    (folder / "memory.bin").write_bytes(memory.content())
+    memory_bytes = max(LEAST_MEMORY_BYTES, 1 << (memory.size - 1).bit_length())
+    cycles = sum(job.part.compiled.cycles for job in jobs)
     bench = core_bench(design, memory_bytes)
     program = build(design, bench=bench, waves=waves is not None, progress=progress)
     plan = {
         "design": str(design.manifest.absolute()),
-        "transfers": len(compiled.transfers),
-        "model_address": 0,
-        "transfers_address": part.transfers_offset,
-        "images": [
-            {"input_address": inputs_from + i * input_step, "result_address": results_from + i * step}
-            for i in range(len(parts))
-        ],
+        "runs": runs,
         "watchdog_cycles": WATCHDOG_CYCLES,
-        "most_cycles": 100 * compiled.cycles + 10 * WATCHDOG_CYCLES,
+        "most_cycles": 1000 * cycles + 10 * WATCHDOG_CYCLES,
     }
     write_json(folder / "plan.json", seal(plan))
     found = folder / "found.json"
@@ -170,44 +202,44 @@ def run_core(
             f"+operations={folder / 'operations.bin'}",
             f"+results={folder / 'results.bin'}",
             f"+results_from={results_from}",
-            f"+results_bytes={step * len(parts)}",
+            f"+results_bytes={memory.size - results_from}",
             f"+latency={external.latency_cycles}",
             f"+bandwidth={external.bandwidth_256}",
             *([] if waves is None else ["--trace", "--trace-file", str(folder / waves.file)]),
         ],
-        total=compiled.cycles * len(parts),
+        total=cycles,
         progress=progress,
     )
     if not found.is_file():
         raise SimulationError(f"the bench left no results; see {folder / 'simulation.log'}")
-    return _read(folder, unseal(read_json(found), name=str(found)), compiled, step)
+    offsets = [run["result_address"] - results_from for run in runs]
+    return _read(folder, unseal(read_json(found), name=str(found)), jobs, offsets)
 
 
-def _read(folder: Path, found: dict[str, Any], compiled: Compiled, result_step: int) -> CoreRun:
+def _read(folder: Path, found: dict[str, Any], jobs: Sequence[Job], offsets: list[int]) -> CoreRun:
     """What the bench and the simulator's monitor wrote."""
     if "error" in found:
         raise SimulationError(found["error"])
-    core = compiled.core
+    core = jobs[0].part.compiled.core
     words = -(-core.array.cols * core.array.act.bits // 32)
     write = np.dtype([("address", "<u4"), ("operation", "<u2"), ("mask", "<u2"), ("data", "u1", 4 * words)])
     writes = np.fromfile(folder / "writes.bin", dtype=write)
     operations = np.fromfile(folder / "operations.bin", dtype="<u8").reshape(-1, 4).astype(np.int64)
     results = (folder / "results.bin").read_bytes()
-    starts = np.flatnonzero(operations[:, 0] == 0)[-len(found["images"]) :]
-    images = []
-    for index, (image, ends) in enumerate(
-        zip(found["images"], np.split(operations, starts)[1:], strict=True)
-    ):
+    starts = np.flatnonzero(operations[:, 0] == 0)[-len(found["runs"]) :]
+    records = []
+    for index, (run, ends) in enumerate(zip(found["runs"], np.split(operations, starts)[1:], strict=True)):
         # Behind the last operation that ended there are the writes of one that failed.
         rest = operations[starts[index + 1], 3] if index + 1 < len(starts) else len(writes)
-        images.append(
-            ImageRecord(
-                error=CoreError(image["error"]),
-                came=image["came"],
-                operations_done=image["operations_done"],
+        size = jobs[index].part.compiled.result_bytes
+        records.append(
+            Record(
+                error=CoreError(run["error"]),
+                came=run["came"],
+                operations_done=run["operations_done"],
                 writes=tuple(np.split(writes[: int(rest)], ends[:, 3])[1:]),
                 ends=ends[:, 1:3],
-                results=results[index * result_step : index * result_step + compiled.result_bytes],
+                results=results[offsets[index] : offsets[index] + size],
             )
         )
-    return CoreRun(images=tuple(images), cycles=found["cycles"], seconds=found["seconds"])
+    return CoreRun(records=tuple(records), cycles=found["cycles"], seconds=found["seconds"])

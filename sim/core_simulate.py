@@ -20,10 +20,10 @@ from pact_hw.spec import NetworkSpec
 from pact_hw.spec.network import INPUT
 
 from .build import build
-from .core_check import LayerResult, check_image, image_problem
+from .core_check import LayerResult, check_run, run_problem
 from .core_range import Part, part
 from .core_report import CoreReport, summed
-from .core_run import LEAST_MEMORY_BYTES, CoreRun, External, Waves, core_bench, run_core
+from .core_run import LEAST_MEMORY_BYTES, CoreRun, External, Job, Waves, core_bench, run_core
 
 SPEED = "speed.json"
 """Beside a simulator: how fast it was in its last run."""
@@ -66,15 +66,15 @@ def simulate_network(
     predicted = cycles / _speed(design, speed)
     with progress.task(f"{cycles:,} cycles, about {predicted:.0f} s"):
         pass
-    run = run_core(design, cut, expected, folder=folder, external=external, progress=progress)
+    jobs = [Job(part=cut, values=values) for values in expected]
+    run = run_core(design, jobs, folder=folder, external=external, progress=progress)
     if run.seconds > 1:
         write_json(speed, {"cycles_per_second": run.cycles / run.seconds})
     files: tuple[str, ...] = ()
     if waves is not None:
         run_core(
             design,
-            cut,
-            expected[:1],
+            jobs[:1],
             folder=folder / "waves",
             external=external,
             waves=waves,
@@ -103,9 +103,9 @@ def _report(
 ) -> CoreReport:
     layers: list[list[LayerResult]] = []
     problems = []
-    for index, record in enumerate(run.images):
-        layers.append(check_image(cut.compiled, record, expected[index]))
-        problem = image_problem(record, layers[-1], cut.compiled)
+    for index, record in enumerate(run.records):
+        layers.append(check_run(cut.compiled, record, expected[index]))
+        problem = run_problem(record, layers[-1], cut.compiled)
         if problem is not None:
             problems.append(f"image {index}, {problem}")
     to_the_end = cut.compiled.layers[-1].name == network.layers[-1].name
@@ -114,10 +114,10 @@ def _report(
         core_digest=design.digest,
         network=network.name,
         network_digest=network.digest,
-        images=len(run.images),
+        images=len(run.records),
         layers=summed(layers),
         problems=tuple(problems),
-        classes=tuple(int(cut.compiled.decode(r.results).sum(axis=(1, 2)).argmax()) for r in run.images)
+        classes=tuple(int(cut.compiled.decode(r.results).sum(axis=(1, 2)).argmax()) for r in run.records)
         if to_the_end
         else None,
         predicted_seconds=0.0,

@@ -1,4 +1,4 @@
-"""The cocotb test of a whole core: sets it up, starts it, waits for its interrupt, image by image.
+"""The cocotb test of a whole core: sets it up, starts it, waits for its interrupt, run by run.
 
 The clock runs free, and nothing in Python happens in a cycle of the run.
 """
@@ -99,7 +99,7 @@ def _field(name: str, status: int) -> int:
 
 @cocotb.test()
 async def network(dut: Any) -> None:
-    """Run every image of the plan."""
+    """Every run of the plan."""
     plan = unseal(read_json(Path(os.environ[PLAN])), name="plan")
     manifest = unseal(read_json(Path(plan["design"])), name="design")
     results = Path(os.environ[RESULTS])
@@ -111,15 +111,15 @@ async def network(dut: Any) -> None:
             write_json(results, seal({"error": "the simulated core is another than the manifest's"}))
             return
     started = time.monotonic()
-    images = []
-    for image in plan["images"]:
+    runs = []
+    for run in plan["runs"]:
         settings = {
-            "MODEL_ADDRESS": plan["model_address"],
-            "TRANSFERS_ADDRESS": plan["transfers_address"],
-            "TRANSFER_COUNT": plan["transfers"],
+            "MODEL_ADDRESS": run["model_address"],
+            "TRANSFERS_ADDRESS": run["transfers_address"],
+            "TRANSFER_COUNT": run["transfers"],
             "WATCHDOG_CYCLES": plan["watchdog_cycles"],
-            "INPUT_ADDRESS": image["input_address"],
-            "RESULT_ADDRESS": image["result_address"],
+            "INPUT_ADDRESS": run["input_address"],
+            "RESULT_ADDRESS": run["result_address"],
             "INTERRUPT_ENABLE": FINISHED | FAILED,
             "INTERRUPT_STATUS": FINISHED | FAILED,
             "CONTROL": 1,
@@ -128,7 +128,7 @@ async def network(dut: Any) -> None:
             await host.write(name, value)
         came = await host.interrupt(plan["most_cycles"])
         status = await host.read("STATUS")
-        images.append(
+        runs.append(
             {
                 "came": came,
                 "error": _field("error", status),
@@ -142,4 +142,4 @@ async def network(dut: Any) -> None:
     dut.save.value = 1
     await RisingEdge(dut.clk)
     await RisingEdge(dut.clk)
-    write_json(results, seal({"images": images, "cycles": host.cycles, "seconds": seconds}))
+    write_json(results, seal({"runs": runs, "cycles": host.cycles, "seconds": seconds}))

@@ -13,9 +13,9 @@ from pact_hw.spec.registers import CoreError
 from rtl_gen.core.emit import write_core
 from rtl_gen.emit import write_design
 from sim import build, core_simulate
-from sim.core_check import check_image, image_problem
+from sim.core_check import check_run, run_problem
 from sim.core_range import part, whole
-from sim.core_run import External, Waves, run_core
+from sim.core_run import External, Job, Waves, run_core
 from sim.core_simulate import simulate_network
 
 NETWORK = small_network()
@@ -36,12 +36,16 @@ def report(design, tmp_path_factory):
 @pytest.fixture(scope="module")
 def record(design, tmp_path_factory):
     compiled = compile_network(NETWORK, TENSORS, design.core)
-    run = run_core(design, whole(compiled), [values_of(IMAGES[0])], folder=tmp_path_factory.mktemp("run"))
-    return run.images[0]
+    run = run_core(design, [job(whole(compiled))], folder=tmp_path_factory.mktemp("run"))
+    return run.records[0]
 
 
 def values_of(image, tensors=TENSORS, network=NETWORK):
     return {"input": image, **{k: v[0] for k, v in golden.run(network, tensors, image[None]).items()}}
+
+
+def job(part, image=IMAGES[0]):
+    return Job(part=part, values=values_of(image))
 
 
 def test_every_level_and_every_cycle_is_as_predicted(design, report):
@@ -68,8 +72,8 @@ def test_the_first_difference_is_where_the_network_differs(design, tmp_path):
     other["conv2.weight"][1, 2, 0, 1] ^= 15
     compiled = compile_network(NETWORK, other, design.core)
     cut = whole(compiled)
-    run = run_core(design, cut, [values_of(IMAGES[0])], folder=tmp_path)
-    results = check_image(compiled, run.images[0], values_of(IMAGES[0]))
+    run = run_core(design, [job(cut)], folder=tmp_path)
+    results = check_run(compiled, run.records[0], values_of(IMAGES[0]))
     expected, got = values_of(IMAGES[0])["conv2"], values_of(IMAGES[0], other)["conv2"]
     wrong = expected != got
     channel, row, column = np.argwhere(wrong)[0]
@@ -79,7 +83,7 @@ def test_the_first_difference_is_where_the_network_differs(design, tmp_path):
         f"{expected[channel, row, column]}, got {got[channel, row, column]}; {wrong.sum() - 1} more of its "
         f"{wrong.size} values differ"
     )
-    assert image_problem(run.images[0], results, compiled) == results[1].problem
+    assert run_problem(run.records[0], results, compiled) == results[1].problem
 
 
 def test_a_value_that_is_not_written_is_named(design, record):
@@ -87,7 +91,7 @@ def test_a_value_that_is_not_written_is_named(design, record):
     # Of the first layer the last write is lost; what lay there before does not count.
     writes = (record.writes[0][:-1], *record.writes[1:])
     lost = dataclasses.replace(record, writes=writes)
-    result = check_image(compiled, lost, values_of(IMAGES[0]))[0]
+    result = check_run(compiled, lost, values_of(IMAGES[0]))[0]
     assert result.first.got is None
     assert result.problem.startswith("layer 'conv1', channel ")
     assert "was not written" in result.problem
@@ -97,7 +101,7 @@ def test_a_wrong_count_of_cycles_is_a_problem(design, record):
     compiled = compile_network(NETWORK, TENSORS, design.core)
     ends = record.ends.copy()
     ends[3:, 0] += 1
-    results = check_image(compiled, dataclasses.replace(record, ends=ends), values_of(IMAGES[0]))
+    results = check_run(compiled, dataclasses.replace(record, ends=ends), values_of(IMAGES[0]))
     assert [result.problem is None for result in results] == [True, True, False, True, True, True]
     assert "the schedule says" in results[2].problem
 
@@ -156,10 +160,10 @@ def test_an_operation_that_cannot_be_executed_is_named(design, tmp_path):
     operations = list(compiled.operations)
     operations[1] = {**operations[1], "tiles_y": 0, "weights_stay": 1}
     broken = part(NETWORK, dataclasses.replace(compiled, operations=tuple(operations)), None, "most")
-    run = run_core(design, broken, [values_of(IMAGES[0])], folder=tmp_path)
-    (record,) = run.images
+    run = run_core(design, [job(broken)], folder=tmp_path)
+    (record,) = run.records
     assert record.error is CoreError.BAD_OPERATION
-    assert image_problem(record, [], broken.compiled) == (
+    assert run_problem(record, [], broken.compiled) == (
         "the core stopped in operation 1 (conv2): BAD_OPERATION, an operation's opcode or fields cannot be "
         "executed"
     )
@@ -168,7 +172,7 @@ def test_an_operation_that_cannot_be_executed_is_named(design, tmp_path):
 def test_memory_that_is_not_there_is_an_error_of_the_bus(design, tmp_path):
     compiled = compile_network(NETWORK, TENSORS, design.core)
     far = dataclasses.replace(whole(compiled), transfers_offset=1 << 30)
-    (record,) = run_core(design, far, [values_of(IMAGES[0])], folder=tmp_path).images
+    (record,) = run_core(design, [job(far)], folder=tmp_path).records
     assert record.error is CoreError.BUS_READ
 
 
