@@ -3,16 +3,22 @@
 Output stationary as ``rtl_gen.output_stationary``, but each PE has a shadow register: ``capture`` moves
 all sums there at once and begins new ones; then ``step`` moves the shadows up by a row. So the array
 never waits for its sums to leave, unless they take longer than the next pass.
+
+Depthwise (``Depthwise.DIAGONAL``): in lane 0 each column has an activation of its own, all others are 0.
+Its sum would be needed in each PE to correct for codes. So a negative weight is its magnitude there, times
+the complement of the activation; what that is too much is known beforehand (``spec.program``).
 """
 
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
-from pact_hw.spec import HardwareSpec
+from pact_hw.design import Port
+from pact_hw.spec import CoreSpec, HardwareSpec, WeightEncoding
+from pact_hw.spec.core import Depthwise
 
 from .. import partial_products
-from ..arithmetic import act_sum, named, offset_codes, product_sum
+from ..arithmetic import act_sum, elements, named, offset_codes, product_sum
 from ..block import Block, input_port, output_port
 from ..structure import is_placed, multiply_add
 from ..widths import acc_shape, act_sum_shape, code_sum_shape
@@ -24,26 +30,45 @@ LATENCY_CYCLES = 2
 class ShadowedElement(Block):
     """Multipliers, one reduction, one accumulator, and a shadow register through which its sum leaves."""
 
-    def __init__(self, spec: HardwareSpec) -> None:
+    def __init__(self, core: CoreSpec) -> None:
+        spec = core.array
         self._spec = spec
+        self._diagonal = core.depthwise is Depthwise.DIAGONAL
         width = acc_shape(spec).width
+        act_bits = partial_products.act_bits(spec)
+        acts = [input_port("act", act_bits, "activations, zero when idle")]
+        if self._diagonal:
+            acts = [
+                input_port("row_act", act_bits, "activations, zero when idle, or in favour of its own"),
+                input_port("own", spec.act.bits, "its own activation in lane 0, or zero"),
+            ]
         super().__init__(
             f"{spec.name}_pe",
             [
                 input_port("capture", 1, "the sum goes to the shadow, a new one begins"),
                 input_port("step", 1, "take the shadow of the row below"),
-                input_port("act", partial_products.act_bits(spec), "activations, zero when idle"),
+                *acts,
                 input_port("weight", partial_products.weight_bits(spec), "weight codes, or choices of pairs"),
                 input_port("below", width, "the shadow of the row below"),
                 output_port("shadow", width, "sum over activations times codes"),
             ],
         )
 
+    def _act(self, m: Module) -> Value:
+        """What is multiplied: in pairs lane 0 is also in the sum of lanes 0 and 1."""
+        if not self._diagonal:
+            return self.act
+        bits, width = self._spec.act.bits, len(self.row_act)
+        own: Value = self.own
+        if partial_products.in_pairs(self._spec):
+            own = Cat(own, Const(0, bits), own)
+        return named(m, "act", self.row_act | Cat(own, Const(0, width - len(own))), width)
+
     def _build(self, m: Module) -> None:
         spec = self._spec
         total = product_sum(
             m,
-            partial_products.terms(spec, self.act, self.weight),
+            partial_products.terms(spec, self._act(m), self.weight),
             lambda lanes: code_sum_shape(spec, lanes),
             in_pairs=partial_products.in_pairs(spec),
         )
@@ -60,7 +85,17 @@ class ShadowedElement(Block):
         width = len(self.shadow)
         span = f"[{width - 1}:0]"
         lines, total = multiply_add(self._spec, addend="feedback", width=width)
+        act = []
+        if self._diagonal:
+            bits, whole = self._spec.act.bits, len(self.row_act)
+            own = ["own"]
+            if partial_products.in_pairs(self._spec):
+                own = ["own", f"{bits}'b0", "own"]
+            spare = whole - bits * len(own)
+            words = "{" + ", ".join([f"{spare}'b0"] * (spare > 0) + own) + "}"
+            act = [f"wire [{whole - 1}:0] act = row_act | {words};"]
         return [
+            *act,
             f"reg {span} acc;",
             f"wire {span} feedback = acc & {{{width}{{~capture}}}};",
             *lines,
@@ -72,9 +107,11 @@ class ShadowedElement(Block):
 class ShadowedRow(Block):
     """A row of PEs that share activations, and the sum of these, which the codes' meaning asks for."""
 
-    def __init__(self, spec: HardwareSpec) -> None:
+    def __init__(self, core: CoreSpec) -> None:
+        spec = core.array
         self._spec = spec
-        self._pe = ShadowedElement(spec)
+        self._diagonal = core.depthwise is Depthwise.DIAGONAL
+        self._pe = ShadowedElement(core)
         width = acc_shape(spec).width
         total_bits = act_sum_shape(spec, spec.max_reduction).width
         super().__init__(
@@ -84,6 +121,7 @@ class ShadowedRow(Block):
                 input_port("capture", 1, "sums go to the shadows"),
                 input_port("step", 1, "shadows move up by a row"),
                 input_port("act", spec.lanes * spec.act.bits, "lanes activations"),
+                *(_own_ports(spec, 1) if self._diagonal else []),
                 input_port(
                     "weight", spec.cols * partial_products.weight_bits(spec), "registered, of the cols PEs"
                 ),
@@ -98,7 +136,12 @@ class ShadowedRow(Block):
     def _build(self, m: Module) -> None:
         spec = self._spec
         act = Signal(len(self.act), name="act_q")
-        accepted = named(m, "act_accepted", Mux(self.accept, self.act, 0), len(act))
+        accept: Value = self.accept
+        own = {}
+        if self._diagonal:
+            accept = named(m, "accept_row", accept & ~self.diagonal, 1)
+            own = {"own": self._own(m)}
+        accepted = named(m, "act_accepted", Mux(accept, self.act, 0), len(act))
         m.d.sync += act.eq(accepted)
         operands: Value = act
         if partial_products.in_pairs(spec):
@@ -112,7 +155,8 @@ class ShadowedRow(Block):
             spec.cols,
             capture=self.capture,
             step=self.step,
-            act=operands,
+            **{"row_act" if self._diagonal else "act": operands},
+            **own,
             weight=self.weight,
             below=self.below,
             shadow=self.shadow,
@@ -124,13 +168,31 @@ class ShadowedRow(Block):
         with m.If(self.capture | self.step):
             m.d.sync += self.total.eq(Mux(self.capture, growing, self.total_below))
 
+    def _own(self, m: Module) -> Value:
+        """Each PE's own activation, or its complement; zero where there is none."""
+        own = Signal(len(self.own), name="own_q")
+        m.d.sync += own.eq(Mux(self.accept & self.diagonal, self.own, 0))
+        levels = zip(elements(own, self._spec.cols), self.sign, strict=True)
+        return Cat(*(level ^ sign.replicate(len(level)) for level, sign in levels))
+
+
+def _own_ports(spec: HardwareSpec, rows: int) -> list[Port]:
+    """What a row (or all) gets for depthwise convolutions."""
+    return [
+        input_port("diagonal", 1, "columns read activations of their own"),
+        input_port("own", rows * spec.cols * spec.act.bits, "one of each column"),
+        *([input_port("sign", spec.cols, "registered: take the complement")] if rows == 1 else []),
+    ]
+
 
 class ShadowedArray(Block):
     """Rows of PEs behind their operand registers; row 0's sums are offered, those below step up."""
 
-    def __init__(self, spec: HardwareSpec) -> None:
+    def __init__(self, core: CoreSpec) -> None:
+        spec = core.array
         self._spec = spec
-        self._row = ShadowedRow(spec)
+        self._diagonal = core.depthwise is Depthwise.DIAGONAL
+        self._row = ShadowedRow(core)
         self._choices = partial_products.Choices(spec) if partial_products.in_pairs(spec) else None
         super().__init__(
             f"{spec.name}_array",
@@ -139,6 +201,7 @@ class ShadowedArray(Block):
                 input_port("capture", 1, f"{LATENCY_CYCLES} cycles after a pass's last beat"),
                 input_port("step", 1, "the sums move up by a row"),
                 input_port("act", spec.rows * spec.lanes * spec.act.bits, "rows x lanes levels"),
+                *(_own_ports(spec, spec.rows) if self._diagonal else []),
                 input_port("weight", spec.cols * spec.lanes * spec.weight.bits, "cols x lanes codes"),
                 output_port("sums", spec.cols * acc_shape(spec).width, "row 0: cols sums over codes"),
                 output_port(
@@ -151,7 +214,22 @@ class ShadowedArray(Block):
     def _build(self, m: Module) -> None:
         spec = self._spec
         weight = Signal(len(self.weight), name="weight_q")
-        m.d.sync += weight.eq(offset_codes(spec, self.weight))
+        codes = offset_codes(spec, self.weight)
+        own = {}
+        if self._diagonal:
+            sign = Signal(spec.cols)
+            columns = elements(self.weight, spec.cols)
+            signs = Cat(*(column[spec.weight.bits - 1] for column in columns))
+            m.d.sync += sign.eq(Mux(self.accept & self.diagonal, signs, 0))
+            magnitudes = Cat(
+                *(
+                    Cat(_magnitude(m, spec, number, column[: spec.weight.bits]), column[spec.weight.bits :])
+                    for number, column in enumerate(columns)
+                )
+            )
+            codes = Mux(self.diagonal, magnitudes, codes)
+            own = {"diagonal": self.diagonal, "own": self.own, "sign": sign}
+        m.d.sync += weight.eq(codes)
         if self._choices:
             choices = Signal(spec.cols * partial_products.weight_bits(spec))
             self._choices.place(m, "decoder", weight=weight, choices=choices)
@@ -166,6 +244,7 @@ class ShadowedArray(Block):
             capture=self.capture,
             step=self.step,
             act=self.act,
+            **own,
             weight=weight,
             below=Cat(shadows[len(self.sums) :], Const(0, len(self.sums))),
             total_below=Cat(totals[len(self.total) :], Const(0, len(self.total))),
@@ -173,3 +252,11 @@ class ShadowedArray(Block):
             total=totals,
         )
         m.d.comb += [self.sums.eq(shadows[: len(self.sums)]), self.total.eq(totals[: len(self.total)])]
+
+
+def _magnitude(m: Module, spec: HardwareSpec, column: int, code: Value) -> Value:
+    """What a column's PEs multiply their own activations, or the complements of these, by."""
+    if spec.weight.encoding is WeightEncoding.ODD:  # the code is sign and magnitude
+        return Cat(Const(1, 1), code[:-1])
+    negated = named(m, f"negated_{column}", -code, len(code))
+    return Mux(code[-1], negated, code)

@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
 from pact_hw.design import Port
 from pact_hw.spec import CoreSpec
-from pact_hw.spec.core import RESULT_BITS
+from pact_hw.spec.core import RESULT_BITS, Depthwise
 from pact_hw.spec.program import FIELDS, WORD_BITS, Destination, Opcode
 
 from ..arithmetic import named
@@ -22,7 +22,7 @@ from .patches import Patches
 from .requantise import Requantise
 from .sequencer import COUNT_BITS, Sequencer
 from .sizes import buffer_bits
-from .sums import Sums
+from .sums import Sums, doubled_or_not
 from .weights import WeightRing
 from .writer import Writer
 
@@ -80,7 +80,7 @@ class Engine(Block):
             "patches": Patches(core),
             "weights": WeightRing(core),
             "passes": Passes(core),
-            "array": ShadowedArray(core.array),
+            "array": ShadowedArray(core),
             "pace": Pace(core),
             "drain": Drain(core),
             "operand": Operand(core),
@@ -178,6 +178,11 @@ class Engine(Block):
         }
         out_of_range = Cat(*(wires[label, "out_of_range"] for label in ("loader", "operand", "writer"))).any()
         context = same("drain", "row", "first", "whole", "shift")
+        own, diagonal, part = {}, {}, {}
+        if core.depthwise is Depthwise.DIAGONAL:
+            own = {"diagonal": fields["diagonal"], "own": wires["patches", "own"]}
+            diagonal = {"diagonal": fields["diagonal"]} if doubled_or_not(core) else {}
+            part = {"read_part": wires["passes", "part"]}
         return {
             "sequencer": {
                 "start": self.start, "busy": self.busy, "done": self.done, "error": self.error,
@@ -208,7 +213,7 @@ class Engine(Block):
                 **same("loader", "write_rows", "write_half", "write_address"),
                 "write_data": Mux(wires["loader", "write_zero"], 0, loaded),
                 "read_enable": wires["passes", "issue"], "read_half": wires["passes", "half"],
-                "read_address": wires["passes", "address"],
+                "read_address": wires["passes", "address"], **part,
             },
             "weights": {
                 "stay": fields["weights_stay"],
@@ -222,7 +227,7 @@ class Engine(Block):
             },
             "array": {
                 "accept": accept, "capture": ends[-1] | begin, "step": wires["joined", "step"],
-                "act": wires["patches", "act"], "weight": wires["weights", "data"],
+                "act": wires["patches", "act"], **own, "weight": wires["weights", "data"],
             },
             "pace": {
                 "run": run, "begins": pass_end | (begin & windows), "windows": windows,
@@ -235,7 +240,7 @@ class Engine(Block):
                 "read_data": wires["activations", "operand_data"],
             },
             "joined": {
-                **same("drain", "turn", "turn_row"), **context, "take": take, "windows": windows,
+                **same("drain", "turn", "turn_row"), **context, **diagonal, "take": take, "windows": windows,
                 "maximum": maximum, "accs": wires["array", "sums"], "act_total": wires["array", "total"],
                 "levels": wires["operand", "arriving"],
             },

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.utils import ceil_log2
 
 from pact_hw.spec import CoreSpec
+from pact_hw.spec.core import Depthwise
 
 from ..arithmetic import named
 from ..block import Block, input_port, output_port
@@ -14,7 +16,7 @@ from .sizes import field_ports, lane_bits
 _FIELDS = (
     "tiles_y", "tiles_x", "n_tiles", "block_y", "block_x", "act_slices", "weight_slices",
     "kernel_y", "kernel_x", "channel_beats",
-    "act_n", "act_y", "act_x", "act_slice", "act_kernel_y", "act_kernel_x",
+    "act_n", "act_y", "act_x", "act_slice", "act_kernel_y", "act_kernel_x", "diagonal",
 )  # fmt: skip
 
 
@@ -41,6 +43,9 @@ class Passes(Block):
                 output_port("issue", 1, "a beat is issued"),
                 output_port("half", 1, "its patches"),
                 output_port("address", lane_bits(core), "its lane group there"),
+                output_port(
+                    "part", max(1, ceil_log2(core.col_groups)), "diagonal: column group of the n-tile"
+                ),
                 output_port("pass_end", 1, "it is a pass's last one"),
                 output_port("again", 1, "then the n-tile's weights are read again, from its first"),
                 output_port("tile_end", 1, "it is the last one of a tile"),
@@ -66,7 +71,7 @@ class Passes(Block):
         address = loops.sum(
             "address",
             zero,
-            {"n": self.act_n, "y": self.act_y, "x": self.act_x, "a": self.act_slice,
+            {"n": self._n_stride(m), "y": self.act_y, "x": self.act_x, "a": self.act_slice,
              "ky": self.act_kernel_y, "kx": self.act_kernel_x, "c": 1},
         )  # fmt: skip
         last_beat = named(m, "last_beat", loops.last("ky"), 1)
@@ -85,3 +90,17 @@ class Passes(Block):
             m.d.sync += [active.eq(1), self.half.eq(0)]
         with m.Elif(self.issue):
             m.d.sync += [active.eq(~self.last), self.half.eq(self.half ^ self.tile_end)]
+
+    def _n_stride(self, m: Module) -> Value:
+        """From one n-tile to the next; on the diagonal, n-tiles of the same words have the same address."""
+        groups = self._core.col_groups
+        if groups == 1 or self._core.depthwise is Depthwise.NONE:
+            m.d.comb += self.part.eq(0)
+            return self.act_n
+        part_plus_1 = named(m, "part_plus_1", self.part + 1, len(self.part))
+        with m.If(self.begins | self.tile_end):
+            m.d.sync += self.part.eq(0)
+        with m.Elif(self.n_end):
+            m.d.sync += self.part.eq(part_plus_1)
+        same = named(m, "same_words", self.diagonal & (self.part != groups - 1), 1)
+        return Mux(same, 0, self.act_n)

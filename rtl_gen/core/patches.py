@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.utils import ceil_log2
 
 from pact_hw.spec import CoreSpec
+from pact_hw.spec.core import Depthwise
 
 from ..arithmetic import elements, named
 from ..block import Block, input_port, output_port
@@ -32,6 +33,14 @@ class Patches(Block):
                 input_port("read_half", 1, ""),
                 input_port("read_address", lane_bits(core), "lane group of the patch"),
                 output_port("act", array.rows * array.lanes * array.act.bits, "a cycle later"),
+                *(
+                    [
+                        input_port("read_part", max(1, ceil_log2(core.col_groups)), "column group of own"),
+                        output_port("own", array.rows * array.cols * array.act.bits, "for the columns"),
+                    ]
+                    if core.depthwise is Depthwise.DIAGONAL
+                    else []
+                ),
             ],
             [self._bank],
         )
@@ -56,6 +65,8 @@ class Patches(Block):
             read_address=placed(self.read_half, self.read_address[part_bits:], "read"),
             read_data=words,
         )
+        if core.depthwise is Depthwise.DIAGONAL:
+            self._own(m, words)
         if not part_bits:
             m.d.comb += self.act.eq(words)
             return
@@ -68,3 +79,12 @@ class Patches(Block):
             m.d.comb += row.eq(chosen(part, elements(word, core.lane_groups)))
             rows.append(row)
         m.d.comb += self.act.eq(Cat(*rows))
+
+    def _own(self, m: Module, words: Signal) -> None:
+        """Of each row's word the columns' own channels."""
+        core = self._core
+        part = Signal(ceil_log2(core.col_groups), name="own_part")
+        with m.If(self.read_enable):
+            m.d.sync += part.eq(self.read_part)
+        parts = (elements(word, core.col_groups) for word in elements(words, core.array.rows))
+        m.d.comb += self.own.eq(Cat(*(chosen(part, groups) for groups in parts)))

@@ -6,6 +6,7 @@ from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.utils import ceil_log2
 
 from pact_hw.spec import CoreSpec
+from pact_hw.spec.core import Depthwise
 from pact_hw.spec.program import FIELDS, WORD_BITS, WORDS, Opcode
 from pact_hw.spec.registers import CoreError
 
@@ -147,6 +148,8 @@ class Sequencer(Block):
                     continue
                 with m.Case(number):
                     width = len(getattr(self, field.name))
+                    if field.name == "diagonal" and self._core.depthwise is Depthwise.NONE:
+                        width = 0
                     m.d.comb += [
                         spare.eq(((1 << WORD_BITS) - 1) >> width << width),
                         counts.eq(int(field.name in AT_LEAST_1)),

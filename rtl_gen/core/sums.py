@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.utils import ceil_log2
 
 from pact_hw.spec import CoreSpec, WeightEncoding
+from pact_hw.spec.core import Depthwise
 
 from ..arithmetic import excess, named
 from ..block import Block, input_port, output_port
@@ -29,6 +30,11 @@ def excess_bits(core: CoreSpec) -> int:
     return total + core.array.weight.bits
 
 
+def doubled_or_not(core: CoreSpec) -> bool:
+    """Whether sums over codes are doubled in some operations (odd weights), and not in others."""
+    return core.depthwise is Depthwise.DIAGONAL and core.array.weight.encoding is WeightEncoding.ODD
+
+
 class Column(Block):
     """One column's sum: of what has left the array so far, or of the window so far."""
 
@@ -42,6 +48,11 @@ class Column(Block):
                 input_port("maximum", 1, "the greatest level of the window"),
                 input_port("first", 1, "nothing is to be joined with this"),
                 input_port("shift", Drain.shift_bits(core), "places that the pass counts for"),
+                *(
+                    [input_port("diagonal", 1, "the sum is one over magnitudes")]
+                    if doubled_or_not(core)
+                    else []
+                ),
                 input_port("acc", acc_shape(core.array).width, "sum over codes"),
                 input_port("excess", excess_bits(core), "what it is too large by"),
                 input_port("level", level_bits(core), "of the window"),
@@ -56,6 +67,8 @@ class Column(Block):
         acc: Value = self.acc
         if core.array.weight.encoding is WeightEncoding.ODD:
             acc = Cat(Const(0, 1), acc)
+            if doubled_or_not(core):
+                acc = Mux(self.diagonal, self.acc, acc)
         exact = named(m, "exact", acc - self.excess, signed(max(len(acc), len(self.excess)) + 1))
         wide = Signal(signed(bits + len(exact)))
         m.d.comb += wide.eq(exact)
@@ -95,6 +108,7 @@ class Sums(Block):
                 input_port("first", 1, ""),
                 input_port("whole", 1, ""),
                 input_port("shift", Drain.shift_bits(core), ""),
+                *([input_port("diagonal", 1, "")] if doubled_or_not(core) else []),
                 input_port("accs", cols * acc_shape(core.array).width, "row 0: sums over codes"),
                 input_port("act_total", act_sum_shape(core.array, core.array.max_reduction).width, ""),
                 input_port("levels", cols * level_bits(core), "operands, with take"),
@@ -125,6 +139,7 @@ class Sums(Block):
             maximum=self.maximum,
             first=self.first,
             shift=self.shift,
+            **({"diagonal": self.diagonal} if doubled_or_not(core) else {}),
             acc=self.accs,
             excess=too_large,
             level=self.levels,
