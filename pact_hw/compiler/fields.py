@@ -87,6 +87,8 @@ def _load(work: Work, t: Tiling, place: Placement, core: CoreSpec) -> dict[str, 
         "kernel_y": work.y.kernel, "kernel_x": work.x.kernel, "channel_beats": work.channel_beats,
         "act_kernel_x": _kernel_x(work, core), "act_kernel_y": line,
         "act_slice": place.groups * lanes, "act_x": unit_x * pixel, "act_y": unit * line,
+        "act_n": core.lane_groups if work.diagonal and work.n_tiles > core.col_groups else 0,
+        "diagonal": int(work.diagonal),
         "weights_stay": int(t.weights_stay),
     }  # fmt: skip
 

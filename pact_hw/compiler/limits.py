@@ -9,6 +9,7 @@ from ..golden.matmul import Int64, decode_weights
 from ..golden.network import Tensors, weight_matrix
 from ..spec import LayerSpec, RequantiserKind, signed_bits
 from ..spec.core import RESULT_BITS, CoreSpec
+from .slots import diagonal
 
 
 def check_layer(layer: LayerSpec, tensors: Tensors, core: CoreSpec) -> None:
@@ -30,14 +31,18 @@ def check_layer(layer: LayerSpec, tensors: Tensors, core: CoreSpec) -> None:
     if layer.weight is not None:
         formats.append(("weights", layer.weight.bits, core.widest_weight_bits))
     sums = core.sum_bits if layer.out is not None else min(RESULT_BITS, core.sum_bits)
-    formats.append(("sums", signed_bits(*_sums(layer, tensors)), sums))
+    formats.append(("sums", signed_bits(*_sums(layer, tensors, core)), sums))
     for what, bits, have in formats:
         if bits > have:
             raise InputError(f"{name} has {what} of {bits} bits, the core of at most {have}")
 
 
-def _sums(layer: LayerSpec, tensors: Tensors) -> tuple[int, int]:
+def _sums(layer: LayerSpec, tensors: Tensors, core: CoreSpec) -> tuple[int, int]:
     """The lowest and the highest sum of codes that there can be."""
+    if diagonal(layer, core) and layer.weight is not None:
+        widest = -(-layer.weight.bits // core.array.weight.bits) * core.array.weight.bits
+        most = layer.reduction * ((1 << widest) - 1) * ((1 << layer.act.bits) - 1)
+        return -most, most  # parts of weights and activations are complemented
     codes = layer.act.max - layer.act.min
     if layer.weight is None:
         return 0, codes * layer.reduction

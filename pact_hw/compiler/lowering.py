@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ..errors import InputError
+from ..golden.matmul import Int64
 from ..golden.network import Tensors
 from ..spec import ActFormat, LayerKind, LayerSpec, NetworkSpec
 from ..spec.core import CoreSpec
@@ -14,9 +15,9 @@ from ..spec.program import Opcode
 from .image import Image
 from .image_layout import borders, lay_out_image
 from .limits import check_layer
-from .operands import Outputs, border_constants, place_constants, place_weights
+from .operands import Outputs, border_constants, diagonal_weights, place_constants, place_weights
 from .placement import Placement, place
-from .slots import Slots, channel_slots
+from .slots import Slots, channel_slots, diagonal
 from .weights import slices
 from .work import Constants, Residual, Source, Steps, Work
 
@@ -92,7 +93,9 @@ class Lowering:
     def _layer(self, layer: LayerSpec) -> Iterator[Work]:
         check_layer(layer, self._tensors, self._core)
         yield from self._border(layer)
-        if layer.kind.weighted:
+        if diagonal(layer, self._core):
+            yield self._depthwise(layer)
+        elif layer.kind.weighted:
             yield from self._matrix(layer)
         else:
             yield from self._windows(layer)
@@ -162,12 +165,41 @@ class Lowering:
                 macs=len(channels) * layer.reduction * shape[1] * shape[2],
             )
 
-    def _constants(self, layer: LayerSpec, act: ActFormat, outputs: Outputs) -> Constants | None:
+    def _depthwise(self, layer: LayerSpec) -> Work:
+        core, place, shape = self._core, self._placements[layer.source], self._shapes[layer.name]
+        codes = slices(layer, self._tensors[f"{layer.name}.weight"], core.array.weight, core.weight_slices)
+        source = self._source(layer, layer.source)
+        steps = self._steps(layer, source)
+        n_tiles = place.groups * core.col_groups
+        outputs = Outputs(range(layer.out_channels), self._slots[layer.name], 0, n_tiles)
+        weights, more = diagonal_weights(codes, outputs, place.planes, core)
+        return Work(
+            layer=layer.name,
+            opcode=Opcode.MATRIX,
+            source=source,
+            act_slices=place.planes,
+            y=steps[0],
+            x=steps[1],
+            out_height=shape[1],
+            out_width=shape[2],
+            out=layer.out,
+            first_n=0,
+            n_tiles=n_tiles,
+            weights=weights,
+            constants=self._constants(layer, layer.act, outputs, more),
+            residual=self._residual(layer, 0, n_tiles),
+            diagonal=True,
+            macs=layer.out_channels * layer.reduction * shape[1] * shape[2],
+        )
+
+    def _constants(
+        self, layer: LayerSpec, act: ActFormat, outputs: Outputs, more: Int64 | None = None
+    ) -> Constants | None:
         residuals = range(0)
         if layer.residual is not None:
             first = layer.residual_channel
             residuals = range(first, first + self._shapes[layer.residual][0])
-        return place_constants(layer, act, self._tensors, outputs, self._core, residuals)
+        return place_constants(layer, act, self._tensors, outputs, self._core, residuals, more)
 
     def _group_starts(self, layer: LayerSpec) -> list[int]:
         """Column group at which each group's results start, and where the last one's end.

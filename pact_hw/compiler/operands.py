@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..golden.matmul import Int64
+from ..golden.matmul import Int64, decode_weights
 from ..golden.network import Tensors
 from ..golden.offset import offset_add
-from ..spec import ActFormat, LayerKind, LayerSpec
+from ..spec import ActFormat, LayerKind, LayerSpec, WeightEncoding
 from ..spec.core import CoreSpec
 from .image import Fold
 from .limits import check_constants
@@ -75,10 +75,38 @@ def _fold_weights(codes: Codes, taps: int) -> Codes:
     return split.transpose(0, 1, 5, 2, 3, 4).reshape(w, n, taps * c, ky, parts)
 
 
+def diagonal_weights(codes: Codes, outputs: Outputs, planes: int, core: CoreSpec) -> tuple[Codes, Int64]:
+    """Sliced ``codes`` (slices x channels x 1 x FY x FX) as ``Work.weights``, in lane 0.
+
+    And by how much each channel's sum will be too large: activations are complemented where a slice of a
+    weight is negative (``spec.program``), which adds 2**act_bits - 1 for each plane.
+    """
+    array, (w, _, _, ky, kx) = core.array, codes.shape
+    values = decode_weights(codes, array.weight)
+    magnitude, negative = np.abs(values), values < 0
+    too_much = (magnitude * negative).sum(axis=(2, 3, 4))  # slices x channels
+    more = (too_much << array.weight.bits * np.arange(w)[:, None]).sum(axis=0)
+    more *= (1 << array.act.bits * planes) - 1
+    if array.weight.encoding is WeightEncoding.ODD:
+        codes = ((negative << (array.weight.bits - 1)) | (magnitude >> 1)).astype(np.uint16)
+    spread = np.zeros((w, outputs.n_tiles * array.cols, ky, kx, array.lanes), dtype=np.uint16)
+    spread[..., 0][:, outputs.columns(array.cols)] = codes[:, :, 0]
+    parts = spread.reshape(w, outputs.n_tiles, array.cols, ky, kx, 1, array.lanes)
+    return np.ascontiguousarray(parts.transpose(1, 0, 3, 4, 5, 2, 6)), more
+
+
 def place_constants(
-    layer: LayerSpec, act: ActFormat, tensors: Tensors, outputs: Outputs, core: CoreSpec, residuals: range
+    layer: LayerSpec,
+    act: ActFormat,
+    tensors: Tensors,
+    outputs: Outputs,
+    core: CoreSpec,
+    residuals: range,
+    more: Int64 | None = None,
 ) -> Constants | None:
     """Constants of ``layer`` for a source of ``act``; 0 for slots without a channel.
+
+    ``more`` is by how much each channel's sum is too large.
 
     ``residuals`` are the channels that have a residual operand. Others multiply it by 0: code 0, which
     they get, is not level 0 where levels are signed.
@@ -96,6 +124,8 @@ def place_constants(
             residual_mult[mine] = tensors[f"{layer.name}.residual_mult"][mine]
         known = {**tensors, f"{layer.name}.residual_mult": residual_mult}
         add = offset_add(replace(layer, act=act), known)
+        if more is not None:
+            add = add - named["mult"] * more
         values = {**named, "add": add, "residual_mult": residual_mult}
     spread = {}
     for name, value in values.items():

@@ -17,7 +17,7 @@ from ..spec import (
     accumulator_range,
     signed_bits,
 )
-from ..spec.core import CoreSpec
+from ..spec.core import CoreSpec, Depthwise
 from ..spec.program import WORDS, Opcode
 from .compile import compile_network
 from .compiled import Compiled
@@ -35,6 +35,7 @@ def core_for(
     *,
     bus_bits: int = 64,
     requantisers: int = 0,
+    depthwise: Depthwise = Depthwise.NONE,
     bus_limited: bool = True,
 ) -> CoreSpec:
     """A core that runs ``network``: ``array`` with the requantiser, the widths and the buffers that it takes.
@@ -56,10 +57,12 @@ def core_for(
         widest_weight_bits=weights,
         activation_words=_MOST, patch_words=1 << 16, weight_words=_MOST, constant_words=_MOST,
         program_words=_MOST, bus_bits=bus_bits, requantisers=requantisers,
+        depthwise=depthwise,
     )  # fmt: skip
     works = lower(network, tensors, roomy).works
     sums = [
-        signed_bits(*accumulator_range(ActFormat(bits=x.act.bits), _weight(x), x.reduction)) for x in layers
+        signed_bits(*accumulator_range(ActFormat(bits=x.act.bits), _weight(x, array), x.reduction))
+        for x in layers
     ]
     core = replace(
         roomy,
@@ -71,14 +74,15 @@ def core_for(
     return _with_patches(network, tensors, core, works, bus_limited)
 
 
-def _weight(layer: LayerSpec) -> WeightFormat:
-    """``layer``'s weights; a sum's are 1 or, as codes that is all the same, -1."""
-    return layer.weight or WeightFormat(bits=1)
+def _weight(layer: LayerSpec, array: HardwareSpec) -> WeightFormat:
+    """``layer``'s weights as wide as the array's slices of them; a sum's are 1, or -1."""
+    weight = layer.weight or WeightFormat(bits=1)
+    return replace(weight, bits=-(-weight.bits // array.weight.bits) * array.weight.bits)
 
 
 def _weight_bits(layer: LayerSpec, array: HardwareSpec) -> int:
     """Bits of ``layer``'s weights in the array's encoding: in two's complement odd ones take one more."""
-    weight = _weight(layer)
+    weight = layer.weight or WeightFormat(bits=1)
     wider = weight.encoding is WeightEncoding.ODD and array.weight.encoding is not WeightEncoding.ODD
     return min(MAX_BITS, weight.bits + wider)
 

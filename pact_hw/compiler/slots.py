@@ -11,7 +11,7 @@ from collections import defaultdict
 
 from ..errors import InputError
 from ..spec import LayerKind, LayerSpec, NetworkSpec
-from ..spec.core import CoreSpec
+from ..spec.core import CoreSpec, Depthwise
 from ..spec.network import INPUT
 
 Slots = tuple[int, ...]
@@ -23,6 +23,12 @@ def _up(value: int, unit: int) -> int:
     return -(-value // unit) * unit
 
 
+def diagonal(layer: LayerSpec, core: CoreSpec) -> bool:
+    """Whether ``core`` runs ``layer``, a depthwise convolution, a word of channels at a time."""
+    depthwise = layer.kind is LayerKind.CONV and layer.groups == layer.in_channels == layer.out_channels
+    return core.depthwise is Depthwise.DIAGONAL and depthwise and layer.groups > 1 and layer.out is not None
+
+
 def _cuts(network: NetworkSpec, core: CoreSpec) -> dict[str, Cuts]:
     """What readers and the layer itself ask of each tensor."""
     cuts: dict[str, Cuts] = defaultdict(dict)
@@ -32,11 +38,13 @@ def _cuts(network: NetworkSpec, core: CoreSpec) -> dict[str, Cuts]:
             cuts[tensor][channel] = max(unit, cuts[tensor].get(channel, 1))
 
     for layer in reversed(network.layers):
-        if layer.groups > 1:
+        same = [layer.source] if layer.kind in (LayerKind.SUM, LayerKind.MAX) else []
+        if diagonal(layer, core):
+            same.append(layer.source)
+        elif layer.groups > 1:
             step_in, step_out = layer.in_channels // layer.groups, layer.out_channels // layer.groups
             ask(layer.source, range(0, layer.in_channels, step_in), core.word_channels)
             ask(layer.name, range(0, layer.out_channels, step_out), core.array.cols)
-        same = [layer.source] if layer.kind in (LayerKind.SUM, LayerKind.MAX) else []
         if layer.residual is not None and layer.residual_channel == 0:
             same.append(layer.residual)
         for operand in same:
@@ -73,7 +81,7 @@ def channel_slots(network: NetworkSpec, core: CoreSpec) -> dict[str, Slots]:
     slots = {INPUT: _in_order(network.input_channels, cuts[INPUT])}
     for layer in network.layers:
         source = slots[layer.source]
-        if layer.kind.weighted:
+        if layer.kind.weighted and not diagonal(layer, core):
             found = _in_order(layer.out_channels, cuts[layer.name])
             if layer.residual is not None:
                 found = _beside(layer, slots[layer.residual], cols)

@@ -63,6 +63,13 @@ class Constants:
     residual_mult: Int64
     limit: int
 
+    def part(self, n: slice, cols: int) -> Constants:
+        """Those of n-tiles ``n``."""
+        channels = slice(n.start * cols, n.stop * cols)
+        values = (self.mult, self.add, self.shift, self.residual_mult)
+        mult, add, shift, residual_mult = (value[channels] for value in values)
+        return Constants(mult=mult, add=add, shift=shift, residual_mult=residual_mult, limit=self.limit)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
@@ -92,6 +99,8 @@ class Work:
     residual: Residual | None = None
     folded: bool = False
     """Whether taps in x are words of one pixel (``image.Fold``)."""
+    diagonal: bool = False
+    """Whether each column reads a channel of its own; weights then lie in lane 0."""
     strip: int = 0
     """Which strip of the image it reads, if it reads the image."""
     macs: int

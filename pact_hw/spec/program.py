@@ -42,10 +42,11 @@ in the order w, ky, kx, c; every pixel and every a reads them again.
 
 Where ``diagonal`` is 1 (``Depthwise.DIAGONAL``), column col multiplies, in lane 0 only, channel
 ``n % col_groups * cols + col`` of the whole patch word: addresses are multiples of ``lane_groups``, and
-``n // col_groups`` stands for n in them. Two's complement weights are as ever. Odd ones are not corrected
-behind the array; of the b bits of a code the highest is the sign, and the others, one bit further left, and
-1 are the magnitude: ``magnitude * (2**act_bits - 1 - activation if sign else activation)``. What is too much,
-``2**act_bits - 1`` times each negative weight's magnitude, the compiler takes back in ``add``.
+``n // col_groups`` stands for n in them. Nothing is corrected behind the array; a weight is a sign, the
+highest of its b bits, and a magnitude: odd ones have the other bits, one further left, and 1; two's
+complement ones the value without its sign. A product is ``magnitude * (2**act_bits - 1 - activation if sign
+else activation)``. What is too much, ``2**act_bits - 1`` times each negative weight's magnitude in every
+pass, the compiler takes back in ``add``.
 
 Window operation (``SUM``, ``MAX``): the same results, but what is summed up is the residual operand::
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from pact_hw.golden import network as golden
 from pact_hw.golden.matmul import decode_weights
+from pact_hw.spec import WeightEncoding
 from pact_hw.spec.program import (
     FIELDS,
     TRANSFER_FIELDS,
@@ -180,8 +181,15 @@ class Machine:
             patches = self.patches(f, ty, tx)
             for n in range(f["n_tiles"]):
                 first = n * words if f["weights_stay"] else 0
-                weights = decode_weights(self.tile_weights(first, words), array.weight)
-                values = weights.reshape(f["weight_slices"], len(beats), array.cols, -1).transpose(0, 1, 3, 2)
+                codes = self.tile_weights(first, words)
+                codes = codes.reshape(f["weight_slices"], len(beats), array.cols, -1)
+                if f["diagonal"]:
+                    sums = self.diagonal(f, n, patches, pixels[..., None] + beats, codes[..., 0])
+                    self.drain(f, ty, tx, n, sums)
+                    if not f["weights_stay"]:
+                        self.free(words)
+                    continue
+                values = decode_weights(codes, array.weight).transpose(0, 1, 3, 2)
                 values = values.reshape(f["weight_slices"], -1, array.cols)
                 # rows, y, x, a, beat, lane
                 acts = patches[:, pixels[..., None] + beats + n * f["act_n"]]
@@ -194,6 +202,25 @@ class Machine:
                     self.free(words)
         if f["weights_stay"]:
             self.free(words * f["n_tiles"])
+
+    def diagonal(self, f, n, patches, addresses, codes):
+        """Each column's own channel; codes: weight slices x beats x cols."""
+        core, bits = self.core, self.array.weight.bits
+        addresses = addresses + n // core.col_groups * f["act_n"]
+        assert not (addresses % core.lane_groups).any()
+        words = patches.reshape(self.array.rows, -1, core.word_channels)
+        part = n % core.col_groups * self.array.cols
+        acts = words[:, addresses // core.lane_groups, part : part + self.array.cols]  # r y x a beat col
+        assert acts.min() >= 0, "reads what nobody wrote"
+        sign = codes >> (bits - 1)
+        if self.array.weight.encoding is WeightEncoding.ODD:
+            magnitude = (codes & ((1 << (bits - 1)) - 1)) << 1 | 1
+        else:
+            magnitude = np.abs(signed(codes, bits))
+        inverted = (1 << self.array.act.bits) - 1 - acts
+        return np.einsum("ryxakc,wkc->ryxawc", acts, magnitude * (1 - sign)) + np.einsum(
+            "ryxakc,wkc->ryxawc", inverted, magnitude * sign
+        )
 
     def drain(self, f, ty, tx, n, sums):
         """Sums: rows x block_y x block_x x act slices x weight slices x cols."""

@@ -150,6 +150,8 @@ def _layer(draw, known, name, odd, channels):
     if draw(st.integers(0, 5)) == 0:
         groups = draw(st.sampled_from([g for g in range(1, shape[0] + 1) if shape[0] % g == 0]))
         n = groups * draw(st.integers(1, 4))
+    elif draw(st.integers(0, 5)) == 0:
+        groups = n = shape[0]
     plain = LayerSpec(
         **members, **geometry, out_channels=n, groups=groups, weight=_weight(draw, odd), out=acts(draw)
     )

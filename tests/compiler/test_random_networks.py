@@ -11,6 +11,7 @@ from pact_hw.compiler import compile_network, examples
 from pact_hw.compiler.sizing import core_for
 from pact_hw.errors import InputError
 from pact_hw.spec import WeightEncoding
+from pact_hw.spec.core import Depthwise
 
 REFUSED = ("the core's requantiser", "residual operand", "cannot be placed", "slices of", "more than")
 
@@ -19,8 +20,12 @@ def draw_and_check(data, seed, eager, tight):
     array = data.draw(arrays())
     network = data.draw(networks(odd=array.weight.encoding is WeightEncoding.ODD))
     tensors = random_tensors(network, seed)
+    depthwise = data.draw(st.sampled_from(Depthwise))
     try:
-        core = core_for(network, tensors, array) if tight else big_core(array)
+        if tight:
+            core = core_for(network, tensors, array, depthwise=depthwise)
+        else:
+            core = big_core(array, depthwise=depthwise)
         compiled = compile_network(network, tensors, core)
     except InputError as error:
         if any(reason in str(error) for reason in REFUSED):
