@@ -130,10 +130,11 @@ _UNWRITTEN = -(1 << 62)
 
 def _levels(place: Placement, shadow: Shadow, operations: tuple[int, ...]) -> Int64:
     """The levels that ``operations`` wrote; ``_UNWRITTEN`` where they did not."""
-    part = slice(place.base, place.base + place.words)
-    writers = shadow.writer[part].reshape(place.height, place.width, place.planes, -1)[..., list(place.slots)]
-    written = np.einsum("yxc->cyx", np.isin(writers, operations).all(axis=2))
-    return np.where(written, place.levels(shadow.codes), _UNWRITTEN)
+    written = np.isin(shadow.writer, operations).astype(np.int64)
+    # Codes of 1 in every plane.
+    whole = place.low + sum(1 << place.act_bits * plane for plane in range(place.planes))
+    everywhere = place.levels(written) == whole
+    return np.where(everywhere, place.levels(shadow.codes), _UNWRITTEN)
 
 
 def _first(wrong: npt.NDArray[np.bool_], expected: Int64, got: Int64) -> Difference | None:

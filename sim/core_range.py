@@ -164,7 +164,8 @@ def _operand_bytes(compiled: Compiled, name: str, levels: Int64) -> bytes:
         return compiled.input_bytes(levels)
     place, bits = compiled.placements[name], compiled.core.array.act.bits
     codes = np.zeros((place.height, place.width, place.groups * place.word_channels), dtype=np.int64)
-    codes[:, :, list(place.slots)] = np.moveaxis(levels, 0, -1) - place.low
+    border = (place.border, place.border)
+    codes[:, :, list(place.slots)] = np.pad(np.moveaxis(levels, 0, -1), (border, border, (0, 0))) - place.low
     words = place.pack(codes)
     each = (words[..., None] >> np.arange(bits) & 1).astype(np.uint8).reshape(len(words), -1)
     packed = np.packbits(each, axis=1, bitorder="little")
