@@ -46,14 +46,19 @@ def import_command(file: Path, images: int, seed: int, out: Path, as_json: bool)
 @seed()
 @click.option("--out", type=FILE, required=True, help="File to write.")
 def export_command(folder: Path, images: int, seed: int, out: Path, as_json: bool) -> None:
-    """Write an integer network (DIR, from convert or import) as a QONNX model that computes the same."""
+    """Write a network (DIR) as a QONNX model that computes the same.
+
+    From convert or import: integers, of scale 1. From train: the network with its real scales.
+    """
     from ..exchange.exporting import export
+    from ..exchange.torch_exporting import export_checkpoint, is_checkpoint
 
     output = Output(as_json=as_json)
-    result = export(folder, out, images=images, seed=seed, progress=output.progress)
-    output.finish(
-        result, _layers(f"{out.name} against the integers", result), facts("Summary", _summary(result))
-    )
+    trained = is_checkpoint(folder)
+    run = export_checkpoint if trained else export
+    result = run(folder, out, images=images, seed=seed, progress=output.progress)
+    title = f"{out.name} against {'PyTorch' if trained else 'the integers'}"
+    output.finish(result, _layers(title, result), facts("Summary", _summary(result)))
     _verdict(result)
 
 
