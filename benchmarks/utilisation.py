@@ -1,4 +1,4 @@
-"""How busy a core's array is in ResNet-50, layer by layer: predicted cycles, memory infinitely fast.
+"""How busy a core's array is in a network, layer by layer: predicted cycles, memory infinitely fast.
 
     python benchmarks/utilisation.py --array 8x8x16 --array 16x16x1
 
@@ -10,21 +10,23 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
+from typing import Any
 
 from pact_hw.compiler import Compiled, compile_network
 from pact_hw.compiler.examples import NETWORKS, random_tensors
 from pact_hw.compiler.sizing import core_for
 from pact_hw.spec import ActFormat, HardwareSpec, NetworkSpec, WeightFormat
+from pact_hw.spec.core import Depthwise
 
 
-def compiled_for(network: NetworkSpec, shape: str, bits: int, requantisers: int) -> Compiled:
+def compiled_for(network: NetworkSpec, shape: str, bits: int, **options: Any) -> Compiled:
     """``network`` with random codes on a core around an array of ``shape``, sized for it."""
     rows, cols, lanes = (int(size) for size in shape.split("x"))
     array = HardwareSpec(
         act=ActFormat(bits=bits), weight=WeightFormat(bits=bits), rows=rows, cols=cols, lanes=lanes
     )
     tensors = random_tensors(network, 0)
-    core = core_for(network, tensors, array, bus_limited=False, requantisers=requantisers)
+    core = core_for(network, tensors, array, bus_limited=False, **options)
     return compile_network(network, tensors, core, bus_limited=False)
 
 
@@ -66,11 +68,13 @@ def main() -> None:
     parser.add_argument("--bits", type=int, default=4)
     parser.add_argument("--edge-bits", type=int, default=8, help="of the first and the last layer")
     parser.add_argument("--requantisers", type=int, default=0, help="of the core; 0: one a column")
+    parser.add_argument("--depthwise", choices=[way.value for way in Depthwise], default="diagonal")
     parser.add_argument("--layers", action="store_true")
     options = parser.parse_args()
     network = NETWORKS[options.network](options.bits, options.edge_bits)
+    core = {"requantisers": options.requantisers, "depthwise": Depthwise(options.depthwise)}
     arrays = options.array or ["8x8x16", "16x16x1"]
-    found = [compiled_for(network, shape, options.bits, options.requantisers) for shape in arrays]
+    found = [compiled_for(network, shape, options.bits, **core) for shape in arrays]
     print("\n".join(table(network, found, options.layers)))
     for shape, compiled in zip(arrays, found, strict=True):
         core = compiled.core

@@ -1,4 +1,4 @@
-"""ResNet-20 and ResNet-50 as integer networks with random codes: shapes are the real ones, numbers are not.
+"""Well-known networks in integers, with random codes: shapes are the real ones, numbers are not.
 
 As ``pact_hw.qat.convert`` makes them: an 8-bit signed image, residual operands before the activation, the
 average pool as an exact sum. So sizes, cycles and exactness can be had without a training.
@@ -29,7 +29,7 @@ class _Builder:
 
     def conv(
         self, name: str, source: str, channels: int, kernel: int, stride: int = 1, *,
-        out: ActFormat | None = None, residual: str | None = None, residual_stride: int = 1,
+        out: ActFormat | None = None, residual: str | None = None, residual_stride: int = 1, groups: int = 1,
     ) -> str:  # fmt: skip
         """A convolution that keeps the size at stride 1; an option A shortcut if the residual is narrower."""
         act, in_channels = self.known[source]
@@ -38,8 +38,8 @@ class _Builder:
         return self._add(
             LayerSpec(
                 name=name, kind=LayerKind.CONV, source=source, act=act, weight=weight, kernel=kernel,
-                stride=stride, padding=kernel // 2, in_channels=in_channels, out_channels=channels,
-                out=out or self.act, residual=residual, residual_act=beside and beside[0],
+                stride=stride, padding=kernel // 2, groups=groups, in_channels=in_channels,
+                out_channels=channels, out=out or self.act, residual=residual, residual_act=beside and beside[0],
                 residual_stride=residual_stride,
                 residual_channel=(channels - beside[1]) // 2 if beside else 0,
             )
@@ -110,7 +110,22 @@ def resnet50(bits: int = 4, edge_bits: int = 8, size: int = 224) -> NetworkSpec:
     return b.network("resnet50", b.pool("avgpool", LayerKind.SUM, x, size // 32, size // 32), 1000, size)
 
 
-NETWORKS = {"resnet20": resnet20, "resnet50": resnet50}
+def mobilenet(bits: int = 4, edge_bits: int = 8, size: int = 224) -> NetworkSpec:
+    """MobileNet (v1) for ``size`` x ``size`` images (Howard et al., arXiv 1704.04861, table 1)."""
+    if size % 32:
+        raise InputError(f"MobileNet's images have a multiple of 32 lines, not {size}")
+    b = _Builder(bits, edge_bits)
+    x, channels = b.conv("conv1", INPUT, 32, 3, 2), 32
+    widths = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
+    for block, width in enumerate(widths, 2):
+        stride = 2 if block in (3, 5, 7, 13) else 1
+        x = b.conv(f"conv{block}_dw", x, channels, 3, stride, groups=channels)
+        x = b.conv(f"conv{block}_pw", x, width, 1, out=b.edge if block == len(widths) + 1 else None)
+        channels = width
+    return b.network("mobilenet", b.pool("avgpool", LayerKind.SUM, x, size // 32, size // 32), 1000, size)
+
+
+NETWORKS = {"mobilenet": mobilenet, "resnet20": resnet20, "resnet50": resnet50}
 
 
 def random_tensors(network: NetworkSpec, seed: int) -> Arrays:

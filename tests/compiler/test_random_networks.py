@@ -42,7 +42,7 @@ def test_every_layer_is_the_references(data, seed, eager, tight):
 
 @pytest.mark.slow
 @given(st.data(), st.integers(0, 1 << 30), st.booleans(), st.booleans())
-@settings(max_examples=3000)
+@settings(max_examples=1500)
 def test_many_networks(data, seed, eager, tight):
     draw_and_check(data, seed, eager, tight)
 
