@@ -44,6 +44,17 @@ def test_import_and_export(run, tmp_path):
     assert result["file"] == str(tmp_path / "net.onnx")
 
 
+def test_a_trained_network_is_exported_with_its_scales(run, tmp_path):
+    needs_onnx()
+    code, _, _ = run("train", "--network", "digits", "--epochs", "0", "--out", tmp_path / "net")
+    assert code == 0
+    code, out, _ = run("export", tmp_path / "net", "--out", tmp_path / "net.onnx", "--json")
+    result = json.loads(out)
+    assert code == 0
+    assert result["level_mismatches"] == result["class_mismatches"] == 0
+    assert "input_quantiser" in result["layers"]
+
+
 def test_tables_for_people(run, tmp_path):
     needs_onnx()
     code, out, _ = run("import", MODEL, "--out", tmp_path / "net", "--images", "1")
