@@ -17,7 +17,7 @@ RESULTS = "accuracy.json"
 IMAGES_PER_EPOCH = 10_000
 """A random part of CIFAR-10's 50,000 training images, so that resumption is fine-grained."""
 
-PLANS = {2: ("finetune-low", 40), 3: ("finetune-low", 15), 4: ("finetune", 10), 5: ("finetune", 5)}
+PLANS = {2: ("finetune-low", 40), 3: ("finetune-low", 30), 4: ("finetune", 10), 5: ("finetune", 5)}
 """Recipe and epochs by width."""
 
 
