@@ -13,7 +13,7 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ ABC_SOURCE = (
     "(no full-adder cells), without drive strengths, wires and flip-flops, as OpenSTA is not installed"
 )
 _MODULE = re.compile(r"Extracting gate netlist of module `\\?(.*?)' to")
+_MACRO = re.compile(r"\(\* blackbox \*\)\s*module (\w+)")
 _DELAY = re.compile(r"\bDelay = +([\d.]+) ps")
 
 
@@ -74,6 +75,8 @@ def synthesise(
 ) -> dict[str, Any]:
     """Cells, area and delay of ``design`` in a cell library, as JSON members (docs/commands.md).
 
+    Modules that are marked as black boxes (``(* blackbox *)``: memories) count nothing.
+
     Args:
         design: what ``rtl_gen`` wrote.
         liberty: Liberty files (plain or .gz) of one library; none: the built-in generic library, and
@@ -88,6 +91,8 @@ def synthesise(
         InputError: a library is unusable, there is no Yosys, or it refuses or does not finish.
     """
     library = Library.of(liberty)
+    macros = _MACRO.findall(design.verilog.read_text(encoding="utf-8"))
+    library = replace(library, areas={**library.areas, **dict.fromkeys(macros, 0.0)})
     timed = timed and bool(liberty)
     with progress.task(f"Yosys: {design.top} in {library.name}"):
         try:
