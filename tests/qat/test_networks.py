@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F  # noqa: N812
 
 from pact_hw.errors import InputError
 from pact_hw.qat.networks import CATALOGUE, float_network, load_parameters
+from pact_hw.qat.networks.resnet_cifar import PadShortcut
 
 LAYERS = (nn.Conv2d, nn.Linear)
 
@@ -51,6 +53,18 @@ def test_resnet20():
     assert parameters("resnet20-b") == 272_474
     assert macs("resnet20") == macs("resnet20-stream") == 40_551_040
     assert macs("resnet20-b") == macs("resnet20") + 2 * 16 * 16 * 16 * 32
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_option_a_is_every_second_pixel_and_zeros(dtype):
+    x = torch.randn(2, 4, 6, 8, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    results = []
+    for shortcut in (PadShortcut(4, 8), lambda v: F.pad(v[:, :, ::2, ::2], (0, 0, 0, 0, 2, 2))):
+        leaf = x.clone().requires_grad_()
+        y = shortcut(leaf)
+        y.backward(torch.arange(y.numel(), dtype=dtype).reshape(y.shape))
+        results.append((y.detach(), leaf.grad))
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 
 
 def test_svhn():

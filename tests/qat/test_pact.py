@@ -172,7 +172,10 @@ def test_compiled_is_eager(function):
         y.backward(torch.ones_like(y))
         results.append((y.detach(), leaf.grad, alpha.grad))
     assert all(torch.equal(a, b) for a, b in zip(results[0][:2], results[1][:2], strict=True))
-    torch.testing.assert_close(results[0][2], results[1][2])
+    if function is pact_plus:  # its sum has terms that are no integers
+        torch.testing.assert_close(results[0][2], results[1][2])
+    else:
+        assert torch.equal(results[0][2], results[1][2])
 
 
 def test_optimiser_groups_and_positive_clips():
