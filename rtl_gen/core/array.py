@@ -18,7 +18,8 @@ from pact_hw.spec import CoreSpec, HardwareSpec, WeightEncoding
 from pact_hw.spec.core import Depthwise
 
 from .. import partial_products
-from ..arithmetic import act_sum, elements, named, offset_codes, product_sum
+from ..act_total import ActivationTotal
+from ..arithmetic import elements, named, offset_codes, product_sum
 from ..block import Block, input_port, output_port
 from ..structure import is_placed, multiply_add
 from ..widths import acc_shape, act_sum_shape, code_sum_shape
@@ -112,6 +113,7 @@ class ShadowedRow(Block):
         self._spec = spec
         self._diagonal = core.depthwise is Depthwise.DIAGONAL
         self._pe = ShadowedElement(core)
+        self._total = ActivationTotal(spec)
         width = acc_shape(spec).width
         total_bits = act_sum_shape(spec, spec.max_reduction).width
         super().__init__(
@@ -130,7 +132,7 @@ class ShadowedRow(Block):
                 output_port("shadow", spec.cols * width, "cols sums over codes"),
                 output_port("total", total_bits, "the sum of their activations"),
             ],
-            [self._pe],
+            [self._pe, self._total],
         )
 
     def _build(self, m: Module) -> None:
@@ -163,8 +165,7 @@ class ShadowedRow(Block):
         )
         shape = act_sum_shape(spec, spec.max_reduction)
         growing = Signal(shape, name="act_total")
-        kept = named(m, "act_total_kept", Mux(self.capture, 0, growing), shape)
-        m.d.sync += growing.eq(named(m, "act_total_next", kept + act_sum(m, spec, act), shape))
+        self._total.place(m, "act_totals", clear=self.capture, act=act, total=growing)
         with m.If(self.capture | self.step):
             m.d.sync += self.total.eq(Mux(self.capture, growing, self.total_below))
 
