@@ -10,6 +10,7 @@ from typing import Any
 import click
 import numpy as np
 import numpy.typing as npt
+from rich.table import Table
 
 from ..design import Design
 from ..errors import InputError
@@ -119,7 +120,7 @@ def simulate_core(
     result = report.to_json()
     if labels is not None and report.classes is not None:
         result["accuracy"] = float(np.mean(np.array(report.classes) == labels[: len(report.classes)]))
-    output.finish(result, *_tables(f"{spec.name} on {design.top} under Verilator", result))
+    output.finish(result, *core_tables(f"{spec.name} on {design.top} under Verilator", result))
     output.verdict(report.problems)
 
 
@@ -143,7 +144,8 @@ def _images(
     return chosen.levels, chosen.labels
 
 
-def _tables(title: str, result: Mapping[str, Any]) -> list[Any]:
+def core_tables(title: str, result: Mapping[str, Any]) -> list[Table]:
+    """What ``simulate_network`` found, layer by layer and in all."""
     head = ("layer", "cycles", "predicted", "stalls", "values", "wrong")
     rows = [
         (

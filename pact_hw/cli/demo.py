@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .core import core_tables
 from .options import command, out, seed
 from .output import Output, facts
 from .tables import exactness_table, files_table, products_table, study_table
 
 if TYPE_CHECKING:
+    from sim.core_report import CoreReport
     from sim.report import SimulationReport
 
-    from ..spec import HardwareSpec, LayerSpec, RequantiserSpec
+    from ..spec import ActFormat, HardwareSpec, RequantiserSpec, WeightFormat
 
 BITS = 4
 ROWS = COLS = LANES = 8
+MAX_REDUCTION = 1024
 STUDY = ("fig6b", "fig6c", "superlinear", "area_performance")
 """The figures of the study that the demo draws."""
 
@@ -51,12 +54,16 @@ def demo(images: int, seed: int, out: Path, as_json: bool) -> None:
     )
     exactness = convert(network, out / "integer", progress=output.progress)
     reports = _simulate(out, images=images, seed=seed, output=output)
+    core = _run_core(out, images=images, seed=seed, output=output)
     study = run_study(out / "study", STUDY, progress=output.progress)
 
+    on_core = core.to_json()
     mismatches = sum(report.mismatches for report in reports)
     compared = sum(report.values_compared for report in reports)
-    passed = not exactness["level_mismatches"] and all(report.passed for report in reports)
-    folders = [network, out / "integer", *(out / report.design for report in reports), out / "study"]
+    problems = [line for report in (*reports, core) for line in report.problems]
+    passed = not exactness["level_mismatches"] and not problems
+    designs = [out / report.design for report in (*reports, core)]
+    folders = [network, out / "integer", *designs, out / "study"]
     files = sorted(str(path) for folder in folders for path in folder.rglob("*") if _is_result(path))
     result = {
         "passed": passed,
@@ -67,6 +74,7 @@ def demo(images: int, seed: int, out: Path, as_json: bool) -> None:
         "rtl_mismatches": mismatches,
         "rtl_values_compared": compared,
         "simulations": [report.to_json() for report in reports],
+        "core": on_core,
         "fig6c": study["fig6c"],
         "files": files,
     }
@@ -75,20 +83,23 @@ def demo(images: int, seed: int, out: Path, as_json: bool) -> None:
         f"{metrics['float_accuracy']:.1%} in floating point",
         "integer network against PyTorch": f"{exactness['level_mismatches']} of "
         f"{exactness['levels_compared']:,} levels differ",
-        "RTL against integer network": f"{mismatches} of {compared:,} values differ "
+        "arrays against integer network": f"{mismatches} of {compared:,} values differ "
         f"({images} images, every layer)",
+        "core against integer network": f"{on_core['mismatches']} of {on_core['values_compared']:,} values "
+        f"differ ({images} images, {on_core['cycles'] // images:,} cycles each)",
         "verdict": "exact, from PyTorch to Verilog" if passed else "NOT EXACT",
     }
     layers = [product for report in reports for product in report.to_json()["products"]]
     output.finish(
         result,
         exactness_table(exactness),
-        products_table("Layers on the RTL", layers),
+        products_table("Layers on the arrays", layers),
+        core_tables("The network on the core, from AXI to AXI", on_core)[0],
         study_table(study),
         files_table(files),
         facts("Summary", summary),
     )
-    output.verdict([] if passed else ["NOT EXACT", *(line for report in reports for line in report.problems)])
+    output.verdict([] if passed else ["NOT EXACT", *problems])
 
 
 def _simulate(out: Path, *, images: int, seed: int, output: Output) -> list[SimulationReport]:
@@ -105,7 +116,9 @@ def _simulate(out: Path, *, images: int, seed: int, output: Output) -> list[Simu
     requantiser = required_requantiser(network, tensors)
     designs: dict[HardwareSpec, list[Any]] = {}
     for layer, product in network_products(network, tensors, held_out.levels[:images]):
-        designs.setdefault(_array(layer, requantiser), []).append(product)
+        assert layer.weight is not None
+        name = f"array_{layer.act.bits}x{layer.weight.bits}"
+        designs.setdefault(_array(name, layer.act, layer.weight, requantiser), []).append(product)
     reports = []
     for spec, products in designs.items():
         with output.progress.task(f"generate {spec.name}"):
@@ -115,16 +128,37 @@ def _simulate(out: Path, *, images: int, seed: int, output: Output) -> list[Simu
     return reports
 
 
-def _array(layer: LayerSpec, requantiser: RequantiserSpec) -> HardwareSpec:
-    """The array of the demo's shape on which ``layer`` runs."""
+def _run_core(out: Path, *, images: int, seed: int, output: Output) -> CoreReport:
+    """Generate the smallest core for the network around a narrow array, and run whole images on it."""
+    from rtl_gen.core.emit import write_core
+    from sim.core_simulate import simulate_network
+
+    from ..compiler.sizing import core_for
+    from ..network_files import load_network
+    from ..qat.data import DATA
+    from ..spec import ActFormat, WeightFormat
+
+    network, tensors = load_network(out / "integer")
+    _training, held_out = DATA["digits"](seed)
+    array = _array("core_4x4", ActFormat(bits=BITS), WeightFormat(bits=BITS), None)
+    with output.progress.task(f"generate {array.name}"):
+        design = write_core(core_for(network, tensors, array), out / array.name)
+    folder = out / array.name / "simulation"
+    pixels = held_out.levels[:images]
+    return simulate_network(design, network, tensors, pixels, folder=folder, progress=output.progress)
+
+
+def _array(
+    name: str, act: ActFormat, weight: WeightFormat, requantiser: RequantiserSpec | None
+) -> HardwareSpec:
+    """An array of the demo's shape."""
     from ..spec import HardwareSpec
 
-    assert layer.weight is not None
     return HardwareSpec(
-        act=layer.act,
-        weight=layer.weight,
-        name=f"array_{layer.act.bits}x{layer.weight.bits}",
-        max_reduction=1024,
+        act=act,
+        weight=weight,
+        name=name,
+        max_reduction=MAX_REDUCTION,
         requantiser=requantiser,
         rows=ROWS,
         cols=COLS,

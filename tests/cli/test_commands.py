@@ -127,6 +127,10 @@ def test_demo_holds_what_it_promises(run, tmp_path):
     assert result["level_mismatches"] == result["rtl_mismatches"] == 0
     assert result["levels_compared"] > 900_000
     assert result["rtl_values_compared"] > 5_000
+    core = result["core"]
+    assert core["mismatches"] == 0
+    assert core["values_compared"] == 2 * (16 * 64 + 3 * 32 * 16 + 10)
+    assert core["cycles"] == core["predicted_cycles"]
     assert all(Path(name).is_file() for name in result["files"])
     assert {Path(name).suffix for name in result["files"]} >= {".v", ".json", ".npz", ".csv", ".png", ".svg"}
 
