@@ -60,9 +60,9 @@ def demo(images: int, seed: int, out: Path, as_json: bool) -> None:
     on_core = core.to_json()
     mismatches = sum(report.mismatches for report in reports)
     compared = sum(report.values_compared for report in reports)
-    problems = [line for report in (*reports, core) for line in report.problems]
+    problems = [*(line for report in reports for line in report.problems), *core.problems]
     passed = not exactness["level_mismatches"] and not problems
-    designs = [out / report.design for report in (*reports, core)]
+    designs = [out / name for name in (*(report.design for report in reports), core.design)]
     folders = [network, out / "integer", *designs, out / "study"]
     files = sorted(str(path) for folder in folders for path in folder.rglob("*") if _is_result(path))
     result = {
