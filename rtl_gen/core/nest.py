@@ -74,6 +74,11 @@ class Loops:
         return starts[own[-1]]
 
 
+def at_most(value: Value, limit: int) -> Value:
+    """Whether ``value`` is ``limit`` or less: no comparison where it cannot be more."""
+    return value <= limit if (1 << len(value)) - 1 > limit else Const(1)
+
+
 def all_of(*values: Value) -> Value:
     """Whether all one-bit ``values`` are 1."""
     return reduce(and_, values)

@@ -9,6 +9,7 @@ from pact_hw.spec import CoreSpec
 
 from ..arithmetic import elements, named
 from ..block import Block, input_port, output_port
+from .nest import at_most
 from .sizes import buffer_bits, field_ports, group_bits
 from .transfers import chosen
 
@@ -57,7 +58,7 @@ class Operand(Block):
         reading = named(m, "reading", Mux(self.turn, self.valid, valid & more.any()), 1)
         beyond = named(m, "beyond", word >= core.activation_words, 1)
         following = named(m, "group_next", asked + self.residual_plane, len(group))
-        one_plane = named(m, "one_plane", self.residual_planes <= 1, 1)
+        one_plane = named(m, "one_plane", at_most(self.residual_planes, 1), 1)
         planes_less_1 = named(m, "planes_less_1", self.residual_planes - 1, len(more))
         more_less_1 = named(m, "more_less_1", more - 1, len(more))
         m.d.comb += [

@@ -12,7 +12,7 @@ from pact_hw.spec.registers import CoreError
 
 from ..arithmetic import named
 from ..block import Block, input_port, output_port
-from .nest import all_of
+from .nest import all_of, at_most
 from .sizes import SIGNED, field_bits
 
 COUNT_BITS = 48
@@ -169,10 +169,10 @@ class Sequencer(Block):
                 out_end <= self.drain_step,
                 residual_end <= self.drain_step,
                 Const(steps) <= self.drain_step,
-                self.out_planes <= Const(planes),
-                self.residual_planes <= Const(planes),
-                self.weight_slices <= self._core.weight_slices,
-                self.act_slices <= planes,
+                at_most(self.out_planes, planes),
+                at_most(self.residual_planes, planes),
+                at_most(self.weight_slices, self._core.weight_slices),
+                at_most(self.act_slices, planes),
             ),
             1,
         )

@@ -1,4 +1,5 @@
-// Runs an engine. Arguments: list, seed, share of cycles without a word, share without room for results, cycles.
+// Runs an engine. Arguments: list, seed, share of cycles without a word, share without room for results, most
+// cycles, and optionally the cycle of a reset, after which all begins anew ("restart").
 // The list is what the bus brings: "w DESTINATION ADDRESS HEX", "t" (a transfer is complete), "a N" (wait for N
 // operations). Output: "o CYCLE ADDRESS MASK DATA" (written levels), "r SUMS", "op DONE CYCLES STALLS",
 // "end ENDED ERROR CYCLES STALLS OPERATIONS LEFT_OVER".
@@ -35,6 +36,7 @@ int main(int argc, char** argv) {
     std::vector<Word> list;
     FILE* f = fopen(argv[1], "r");
     int seed = atoi(argv[2]); double gap = atof(argv[3]); double held = atof(argv[4]); long limit = atol(argv[5]);
+    long restart = argc > 6 ? atol(argv[6]) : -1;
     char kind; static char data[65536]; long a, b;
     while (fscanf(f, " %c", &kind) == 1) {
         if (kind == 'w') { if (fscanf(f, "%ld %ld %65535s", &a, &b, data) != 3) return 3; list.push_back({kind, a, b, data}); }
@@ -46,11 +48,16 @@ int main(int argc, char** argv) {
     Vtop top(&context);
     auto edge = [&] { top.clk = 0; top.eval(); };
     auto rise = [&] { top.clk = 1; top.eval(); };
-    top.rst = 1; top.start = 0; top.write_valid = 0; top.result_ready = 0; top.transfers_done = 0;
-    for (int i = 0; i < 5; i++) { edge(); rise(); }
-    top.rst = 0; top.start = 1; edge(); rise(); top.start = 0;
     size_t at = 0; long cycle = 0; int ops = 0, transfers = 0; bool end = false;
+    auto begin = [&] {
+        at = 0; ops = transfers = 0;
+        top.rst = 1; top.start = 0; top.write_valid = 0; top.result_ready = 0; top.transfers_done = 0;
+        for (int i = 0; i < 5; i++) { edge(); rise(); }
+        top.rst = 0; top.start = 1; edge(); rise(); top.start = 0;
+    };
+    begin();
     while (!end && cycle < limit) {
+        if (cycle == restart) { printf("restart\n"); begin(); }
         while (at < list.size() && !top.write_valid) {
             if (list[at].kind == 't') { top.transfers_done = ++transfers; at++; }
             else if (list[at].kind == 'a') { if (top.operations_done >= list[at].a) at++; else break; }

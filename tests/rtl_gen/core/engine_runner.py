@@ -67,13 +67,15 @@ def bus_words(core, transfers, model, image):
     return lines
 
 
-def run_engine(program, folder, lines, *, seed=1, gap=0.0, held=0.0, limit=5_000_000):
-    """The bench's output lines, split; the last one as a dict."""
+def run_engine(program, folder, lines, *, seed=1, gap=0.0, held=0.0, limit=5_000_000, restart=-1):
+    """The bench's output lines, split (from the ``restart`` on); the last one as a dict."""
     path = folder / "bus.txt"
     path.write_text("\n".join(lines) + "\n")
-    command = [str(program), str(path), str(seed), str(gap), str(held), str(limit)]
+    command = [str(program), str(path), str(seed), str(gap), str(held), str(limit), str(restart)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
     *output, end = [line.split() for line in done.stdout.splitlines()]
+    if ["restart"] in output:
+        output = output[output.index(["restart"]) + 1 :]
     names = ("ended", "error", "cycles", "stalls", "operations", "left_over")
     return output, dict(zip(names, map(int, end[1:]), strict=True))
 

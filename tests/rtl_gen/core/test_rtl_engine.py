@@ -132,6 +132,15 @@ def test_the_check_sees_one_wrong_level(small, tmp_path):
         check_run(core, SMALL, tensors, levels, compiled, output, end)
 
 
+@pytest.mark.parametrize("cycle", [0, 1, 40, *range(100, 1000, 97)])
+def test_a_reset_in_the_middle_leaves_nothing_behind(small, tmp_path, cycle):
+    core, program, tensors, levels, compiled = small
+    lines = bus_words(core, compiled.transfers, compiled.model, compiled.input_bytes(levels))
+    output, end = run_engine(program, tmp_path, lines, gap=0.2, held=0.5, restart=cycle)
+    assert end["cycles"] > cycle or cycle > 900
+    check_run(core, SMALL, tensors, levels, compiled, output, end)
+
+
 @pytest.mark.parametrize("operation", [0, 1])
 @pytest.mark.parametrize("name", sorted(AT_LEAST_1))
 def test_a_count_of_zero_is_an_error(small, tmp_path, name, operation):
@@ -148,8 +157,8 @@ def test_a_count_of_zero_is_an_error(small, tmp_path, name, operation):
         (0, {"source": 8190}, CoreError.ADDRESS_RANGE),
         (0, {"out": 8190}, CoreError.ADDRESS_RANGE),
         (1, {"residual": 8191}, CoreError.ADDRESS_RANGE),
-        (0, {"patch_y": 4000}, CoreError.ADDRESS_RANGE),  # more than a patch holds
-        (0, {"kernel_y": 4000}, None),  # waits for weights that do not come: the watchdog's matter
+        (0, {"patch_y": 1500}, CoreError.ADDRESS_RANGE),  # more than a patch holds
+        (0, {"kernel_y": 2000}, None),  # waits for weights that do not come: the watchdog's matter
     ],
 )
 def test_bad_operations_end_in_an_error(small, tmp_path, operation, changes, error):
@@ -164,7 +173,7 @@ def test_bad_operations_end_in_an_error(small, tmp_path, operation, changes, err
 def test_weights_that_cannot_come_are_an_error(small, tmp_path):
     core, program, _, levels, compiled = small
     lines = bus_words(core, compiled.transfers, compiled.model, compiled.input_bytes(levels))
-    words = encode(FIELDS, {**compiled.operations[0], "kernel_y": 4000}, WORDS)
+    words = encode(FIELDS, {**compiled.operations[0], "kernel_y": 2000}, WORDS)
     lines[:WORDS] = [f"w 0 {number} {word:x}" for number, word in enumerate(words)]
     at = next(number for number, line in enumerate(lines) if line.startswith("w 1"))
     lines = [*lines[:at], *[lines[at]] * (core.weight_words + 10)]
