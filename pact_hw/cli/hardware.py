@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..errors import InputError
 from ..files import write_json
 from .core import core_options, core_spec, generate_core, simulate_core
 from .options import FILE, FOLDER, command, out, seed
@@ -51,6 +52,13 @@ from .tables import products_table
     help="One pair of widths, or these or halves of them (down to 2 bits), chosen at run time.",
 )
 @click.option(
+    "--tree-stages",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Registers that a product may pass on its way to the accumulator.",
+)
+@click.option(
     "--requantiser",
     type=click.Choice(["none", "multiply-shift", "threshold", "smaller"]),
     default="none",
@@ -64,6 +72,7 @@ from .tables import products_table
     "--residual-bits", type=int, default=8, show_default=True, help="Width of a residual operand; 0: none."
 )
 @click.option("--name", default=None, help="Name of the top module.  [default: mac_array, pact_core]")
+@click.option("--axi-stream", is_flag=True, help="Array: also NAME_axis.v, the array on AXI4-Stream.")
 @core_options
 @out()
 def generate(
@@ -76,10 +85,12 @@ def generate(
     dataflow: str,
     max_reduction: int,
     mac_kind: str,
+    tree_stages: int,
     requantiser: str,
     level_bits: int,
     residual_bits: int,
     name: str | None,
+    axi_stream: bool,
     core: bool,
     out: Path,
     as_json: bool,
@@ -119,7 +130,10 @@ def generate(
         mac_kind=MacKind(mac_kind),
         max_reduction=max_reduction,
         requantiser=requantiser_spec,
+        tree_stages=tree_stages,
     )
+    if core and tree_stages:
+        raise InputError(f"--tree-stages {tree_stages}: a core's array has none yet")
     if core:
         generate_core(output, core_spec(spec, **core_sizes), out)
         return
@@ -135,6 +149,10 @@ def generate(
         "acc_bits": spec.acc_bits,
         "latency_cycles": spec.latency_cycles,
     }
+    if axi_stream:
+        from rtl_gen.axi_stream import write_stream_array
+
+        result["axi_stream"] = str(write_stream_array(spec, out))
     if spec.requantiser:
         result["requantiser"] = spec.requantiser.kind.value
     output.finish(result, facts(name, result))
