@@ -39,8 +39,8 @@ class _Builder:
             LayerSpec(
                 name=name, kind=LayerKind.CONV, source=source, act=act, weight=weight, kernel=kernel,
                 stride=stride, padding=kernel // 2, groups=groups, in_channels=in_channels,
-                out_channels=channels, out=out or self.act, residual=residual, residual_act=beside and beside[0],
-                residual_stride=residual_stride,
+                out_channels=channels, out=out or self.act, residual=residual,
+                residual_act=beside and beside[0], residual_stride=residual_stride,
                 residual_channel=(channels - beside[1]) // 2 if beside else 0,
             )
         )  # fmt: skip

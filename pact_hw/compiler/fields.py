@@ -56,6 +56,7 @@ def operation_fields(
     else:
         fields |= _load(work, tiling, placements[work.source.tensor], core)
         fields |= _store(work, tiling, placements, core)
+        fields |= _channel_tiles(work, tiling, core)
     idle = [name for count, names in _STRIDES.items() if fields[count] <= 1 for name in names]
     return fields | dict.fromkeys(idle, 0)
 
@@ -63,7 +64,9 @@ def operation_fields(
 def _load(work: Work, t: Tiling, place: Placement, core: CoreSpec) -> dict[str, int]:
     """What the loader copies, and how the array reads it."""
     source, lanes = work.source, core.lane_groups
-    pixel = source.words * lanes
+    pixel = t.pixel_words * lanes
+    # From one tap in x to the next: a pixel, or in an unfolded image a word of the same pixel.
+    tap = lanes if work.folded else pixel
     line = t.patch_x * pixel
     unit = 1 if work.skip > 1 else work.y.stride
     unit_x = 1 if work.skip > 1 else work.x.stride
@@ -72,7 +75,8 @@ def _load(work: Work, t: Tiling, place: Placement, core: CoreSpec) -> dict[str, 
     row_y, row_x = t.block_y * work.y.stride, t.block_x * work.x.stride
     return {
         "source": place.base + source.top * place.line + source.left * place.pixel + source.first_word,
-        "source_height": source.height, "source_width": source.width, "pixel_words": source.words,
+        "source_height": source.height, "source_width": source.width,
+        "pixel_words": t.pixel_words, "n_tiles": t.n_tiles,
         "origin_y": origin_y, "origin_x": origin_x,
         "origin": origin_y * place.line + origin_x * place.pixel,
         "load_step": work.skip,
@@ -85,17 +89,23 @@ def _load(work: Work, t: Tiling, place: Placement, core: CoreSpec) -> dict[str, 
         "patch_y": t.patch_y, "patch_x": t.patch_x, "block_y": t.block_y, "block_x": t.block_x,
         "act_slices": work.act_slices, "weight_slices": work.weight_slices,
         "kernel_y": work.y.kernel, "kernel_x": work.x.kernel, "channel_beats": work.channel_beats,
-        "act_kernel_x": _kernel_x(work, core), "act_kernel_y": line,
+        "act_kernel_x": tap, "act_kernel_y": line,
         "act_slice": place.groups * lanes, "act_x": unit_x * pixel, "act_y": unit * line,
-        "act_n": core.lane_groups if work.diagonal and work.n_tiles > core.col_groups else 0,
-        "diagonal": int(work.diagonal),
         "weights_stay": int(t.weights_stay),
     }  # fmt: skip
 
 
-def _kernel_x(work: Work, core: CoreSpec) -> int:
-    """From one tap in x to the next: a pixel, or in an unfolded image a word of the same pixel."""
-    return (1 if work.folded else work.source.words) * core.lane_groups
+def _channel_tiles(work: Work, t: Tiling, core: CoreSpec) -> dict[str, int]:
+    """Of a depthwise convolution: n goes on by words of channels, and so does tx, if there are several."""
+    if not work.diagonal:
+        return {}
+    fields = {"diagonal": 1, "act_n": core.lane_groups if t.n_tiles > core.col_groups else 0}
+    if t.channel_tiles == 1:
+        return fields
+    return fields | {
+        "tiles_x": t.channel_tiles, "tile_x": 0, "tile_x_words": t.n_tiles // core.col_groups,
+        "tile_out_x": 0, "out_tile_x": t.n_tiles, "constants_tile_x": t.n_tiles,
+    }  # fmt: skip
 
 
 def _store(work: Work, t: Tiling, placements: Mapping[str, Placement], core: CoreSpec) -> dict[str, int]:

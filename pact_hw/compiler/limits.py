@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import InputError
 from ..golden.matmul import Int64, decode_weights
 from ..golden.network import Tensors, weight_matrix
-from ..spec import LayerSpec, RequantiserKind, signed_bits
+from ..spec import HardwareSpec, LayerSpec, RequantiserKind, signed_bits
 from ..spec.core import RESULT_BITS, CoreSpec
 from .slots import diagonal
 
@@ -39,16 +39,23 @@ def check_layer(layer: LayerSpec, tensors: Tensors, core: CoreSpec) -> None:
 
 def _sums(layer: LayerSpec, tensors: Tensors, core: CoreSpec) -> tuple[int, int]:
     """The lowest and the highest sum of codes that there can be."""
-    if diagonal(layer, core) and layer.weight is not None:
-        widest = -(-layer.weight.bits // core.array.weight.bits) * core.array.weight.bits
-        most = layer.reduction * ((1 << widest) - 1) * ((1 << layer.act.bits) - 1)
-        return -most, most  # parts of weights and activations are complemented
+    if diagonal(layer, core):
+        return diagonal_sums(layer, core.array)
     codes = layer.act.max - layer.act.min
     if layer.weight is None:
         return 0, codes * layer.reduction
     weights = decode_weights(weight_matrix(layer, tensors[f"{layer.name}.weight"]), layer.weight)
     low, high = np.minimum(weights, 0).sum(axis=0).min(), np.maximum(weights, 0).sum(axis=0).max()
     return int(low) * codes, int(high) * codes
+
+
+def diagonal_sums(layer: LayerSpec, array: HardwareSpec) -> tuple[int, int]:
+    """The same for a depthwise ``layer``, of whole slices: parts of them are complemented."""
+    assert layer.weight is not None
+    act, weight = array.act.bits, array.weight.bits
+    highest = (1 << -(-layer.act.bits // act) * act) - 1
+    most = layer.reduction * highest * ((1 << -(-layer.weight.bits // weight) * weight) - 1)
+    return -most, most
 
 
 def check_constants(layer: LayerSpec, values: dict[str, Int64], core: CoreSpec) -> None:

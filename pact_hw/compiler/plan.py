@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 
-from ..errors import InputError
 from ..spec.core import CoreSpec
 from ..spec.program import Opcode
 from .placement import Placement
@@ -48,7 +47,7 @@ def _parts(work: Work, rows: int) -> list[list[Work]]:
     cuts = [(_steps(y, w, rows) + _steps(h - y, w, rows), y, w) for y in range(1, h)]
     cuts += [(_steps(h, x, rows) + _steps(h, w - x, rows), h, x) for x in range(1, w)]
     steps, y, x = min(cuts, default=(h * w, h, w))
-    if steps >= _steps(h, w, rows):
+    if work.diagonal or steps >= _steps(h, w, rows):
         return [[work]]
     return [
         [work],
@@ -62,39 +61,6 @@ def _parts(work: Work, rows: int) -> list[list[Work]]:
             ),
         ],
     ]  # fmt: skip
-
-
-def _channel_parts(work: Work, place: Placement, core: CoreSpec) -> list[list[Work]]:
-    """A depthwise convolution whole, and cut into words of channels: fewer words a pixel, larger blocks."""
-    if not work.diagonal or work.residual is not None:
-        return []
-    found, words = [], place.groups
-    while True:
-        starts = range(0, place.groups, words)
-        found.append(
-            [_channels(work, place, core, first, min(words, place.groups - first)) for first in starts]
-        )
-        if words == 1:
-            return found
-        words = -(-words // 2)
-
-
-def _channels(work: Work, place: Placement, core: CoreSpec, first: int, words: int) -> Work:
-    """``work`` for ``words`` words of channels from word ``first`` on."""
-    columns = slice(first * core.col_groups, (first + words) * core.col_groups)
-    if words == place.groups:
-        return work
-    assert work.weights is not None
-    assert work.constants is not None
-    return replace(
-        work,
-        source=replace(work.source, first_word=first, words=place.pixel - place.groups + words),
-        first_n=work.first_n + columns.start,
-        n_tiles=words * core.col_groups,
-        weights=work.weights[columns],
-        constants=work.constants.part(columns, core.array.cols),
-        macs=work.macs * words // place.groups,
-    )
 
 
 def plan(
@@ -113,14 +79,8 @@ def plan(
         out=1 if work.out is None else placements[work.layer].planes,
         residual=placements[work.residual.tensor].planes if work.residual else 0,
     )
-    ways = _channel_parts(work, placements[work.source.tensor], core)
-    plans = []
-    refusal: InputError | None = None
-    for parts in ways or _parts(work, core.array.rows):
-        try:
-            plans.append([(part, choose(part, core, planes, bus_limited=bus_limited)) for part in parts])
-        except InputError as error:
-            refusal = error
-    if refusal is not None and not plans:
-        raise refusal
+    plans = [
+        [(part, choose(part, core, planes, bus_limited=bus_limited)) for part in parts]
+        for parts in _parts(work, core.array.rows)
+    ]
     yield from min(plans, key=lambda found: sum(tiling.time(bus_limited) for _, tiling in found))

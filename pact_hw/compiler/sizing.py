@@ -21,7 +21,9 @@ from ..spec.core import CoreSpec, Depthwise
 from ..spec.program import WORDS, Opcode
 from .compile import compile_network
 from .compiled import Compiled
+from .limits import diagonal_sums
 from .lowering import lower
+from .slots import diagonal
 from .work import Work
 
 _MOST = 1 << 24
@@ -57,13 +59,10 @@ def core_for(
         widest_weight_bits=weights,
         activation_words=_MOST, patch_words=1 << 16, weight_words=_MOST, constant_words=_MOST,
         program_words=_MOST, bus_bits=bus_bits, requantisers=requantisers,
-        depthwise=depthwise,
+        depthwise=depthwise, sum_bits=62,
     )  # fmt: skip
     works = lower(network, tensors, roomy).works
-    sums = [
-        signed_bits(*accumulator_range(ActFormat(bits=x.act.bits), _weight(x, array), x.reduction))
-        for x in layers
-    ]
+    sums = [signed_bits(*_sums(layer, roomy)) for layer in layers]
     core = replace(
         roomy,
         array=replace(roomy.array, requantiser=_requantiser(works, widest)),
@@ -74,10 +73,12 @@ def core_for(
     return _with_patches(network, tensors, core, works, bus_limited)
 
 
-def _weight(layer: LayerSpec, array: HardwareSpec) -> WeightFormat:
-    """``layer``'s weights as wide as the array's slices of them; a sum's are 1, or -1."""
-    weight = layer.weight or WeightFormat(bits=1)
-    return replace(weight, bits=-(-weight.bits // array.weight.bits) * array.weight.bits)
+def _sums(layer: LayerSpec, core: CoreSpec) -> tuple[int, int]:
+    """The lowest and the highest sum of codes that ``layer``'s formats allow."""
+    if diagonal(layer, core):
+        return diagonal_sums(layer, core.array)
+    act, weight = ActFormat(bits=layer.act.bits), layer.weight or WeightFormat(bits=1)
+    return accumulator_range(act, weight, layer.reduction)
 
 
 def _weight_bits(layer: LayerSpec, array: HardwareSpec) -> int:

@@ -29,6 +29,12 @@ class Tiling:
     tiles_x: int
     patch_y: int
     patch_x: int
+    pixel_words: int
+    """Words of a pixel that a patch has."""
+    n_tiles: int
+    """Of a tile."""
+    channel_tiles: int
+    """Tiles that compute other channels; if there are several, ``tiles_x`` is 1."""
     weights_stay: bool
     cycles: int
     """Predicted, stalls aside."""
@@ -70,16 +76,34 @@ def _patch(work: Work, block: int, kernel: int, stride: int) -> int:
     return block if work.skip > 1 else (block - 1) * stride + kernel
 
 
-def _candidates(work: Work, core: CoreSpec) -> Iterator[tuple[int, ...]]:
+def _candidates(work: Work, core: CoreSpec) -> Iterator[dict[str, int]]:
+    """Loops whose patches fit."""
     rows = core.array.rows
-    for grid_y in (y for y in range(1, rows + 1) if rows % y == 0):
-        grid_x = rows // grid_y
-        for block_y in _blocks(work.out_height, grid_y):
-            patch_y = _patch(work, block_y, work.y.kernel, work.y.stride)
-            for block_x in _blocks(work.out_width, grid_x):
-                patch_x = _patch(work, block_x, work.x.kernel, work.x.stride)
-                if patch_y * patch_x * work.source.words <= core.patch_words:
-                    yield grid_y, grid_x, block_y, block_x, patch_y, patch_x
+    for channel_tiles, pixel_words in _channels(work, core):
+        for grid_y in (y for y in range(1, rows + 1) if rows % y == 0):
+            grid_x = rows // grid_y
+            for block_y in _blocks(work.out_height, grid_y):
+                patch_y = _patch(work, block_y, work.y.kernel, work.y.stride)
+                for block_x in _blocks(work.out_width, grid_x):
+                    patch_x = _patch(work, block_x, work.x.kernel, work.x.stride)
+                    tiles_x = -(-work.out_width // (grid_x * block_x))
+                    fits = patch_y * patch_x * pixel_words <= core.patch_words
+                    if fits and (channel_tiles == 1 or tiles_x == 1):
+                        yield {
+                            "grid_y": grid_y, "grid_x": grid_x, "block_y": block_y, "block_x": block_x,
+                            "tiles_y": -(-work.out_height // (grid_y * block_y)), "tiles_x": tiles_x,
+                            "patch_y": patch_y, "patch_x": patch_x, "pixel_words": pixel_words,
+                            "n_tiles": work.n_tiles // channel_tiles, "channel_tiles": channel_tiles,
+                        }  # fmt: skip
+
+
+def _channels(work: Work, core: CoreSpec) -> Iterator[tuple[int, int]]:
+    """Into how many tiles an operation's channels may be cut, and a pixel's words that each then loads."""
+    yield 1, work.source.words
+    if work.diagonal and work.residual is None:
+        words = work.n_tiles // core.col_groups
+        for tiles in (tiles for tiles in range(2, words + 1) if words % tiles == 0):
+            yield tiles, work.source.words - words + words // tiles
 
 
 def check_weights(work: Work, core: CoreSpec) -> None:
@@ -94,8 +118,8 @@ def check_weights(work: Work, core: CoreSpec) -> None:
 def loops(core: CoreSpec, work: Work, planes: Planes) -> dict[str, int]:
     """The fields of a matrix operation's cycles that do not depend on the tiling."""
     return {
-        "opcode": Opcode.MATRIX, "pixel_words": work.source.words, "kernel_y": work.y.kernel,
-        "kernel_x": work.x.kernel, "channel_beats": work.channel_beats, "n_tiles": work.n_tiles,
+        "opcode": Opcode.MATRIX, "kernel_y": work.y.kernel, "kernel_x": work.x.kernel,
+        "channel_beats": work.channel_beats,
         "act_slices": work.act_slices, "weight_slices": work.weight_slices,
         "drain_step": drain_step(core, work, planes), "out_planes": planes.out,
         "residual_planes": planes.residual, "raw": int(work.out is None),
@@ -117,26 +141,24 @@ def choose(work: Work, core: CoreSpec, planes: Planes, *, bus_limited: bool = Tr
     stay = total <= core.weight_words
     beats = bus_beats(core, core.weight_word_bits)
     best: tuple[tuple[int, ...], Tiling] | None = None
-    for grid_y, grid_x, block_y, block_x, patch_y, patch_x in _candidates(work, core):
-        tile = {
-            "grid_y": grid_y, "grid_x": grid_x, "block_y": block_y, "block_x": block_x,
-            "patch_y": patch_y, "patch_x": patch_x, "tiles_y": -(-work.out_height // (grid_y * block_y)),
-            "tiles_x": -(-work.out_width // (grid_x * block_x)),
-        }  # fmt: skip
+    for tile in _candidates(work, core):
+        keeps = stay and tile["channel_tiles"] == 1
         tiles = tile["tiles_y"] * tile["tiles_x"]
-        reads = 1 if stay else tiles
+        reads = 1 if keeps else tiles
+        tiles_x = tile["tiles_x"] * tile["channel_tiles"]
         found = Tiling(
             **tile,
-            weights_stay=stay and tiles > 1,
-            cycles=operation_cycles(core, {**fields, **tile}),
+            weights_stay=keeps and tiles > 1,
+            cycles=operation_cycles(core, {**fields, **tile, "tiles_x": tiles_x}),
             bus_beats=total * reads * beats,
             weight_reads=reads,
         )
-        key = (found.time(bus_limited), found.cycles, found.bus_beats, grid_y, block_y)
+        key = (found.time(bus_limited), found.cycles, found.bus_beats, found.grid_y, found.block_y)
         if best is None or key < best[0]:
             best = key, found
     if best is None:
-        need = work.source.words * (1 if work.skip > 1 else work.y.kernel * work.x.kernel)
+        words = min(words for _, words in _channels(work, core))
+        need = words * (1 if work.skip > 1 else work.y.kernel * work.x.kernel)
         raise InputError(
             f"layer {work.layer!r}: what one output pixel reads takes {need} words of a row's patch, "
             f"the core has patch_words {core.patch_words}"

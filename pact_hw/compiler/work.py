@@ -63,13 +63,6 @@ class Constants:
     residual_mult: Int64
     limit: int
 
-    def part(self, n: slice, cols: int) -> Constants:
-        """Those of n-tiles ``n``."""
-        channels = slice(n.start * cols, n.stop * cols)
-        values = (self.mult, self.add, self.shift, self.residual_mult)
-        mult, add, shift, residual_mult = (value[channels] for value in values)
-        return Constants(mult=mult, add=add, shift=shift, residual_mult=residual_mult, limit=self.limit)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Work:

@@ -25,7 +25,7 @@ Matrix operation (``MATRIX``), loops from the outermost::
                     # while the next pass runs, whose last beat waits for the end of this
                 # behind the last pass: requantised, and written where the pixel lies in the image
 
-Row (gy, gx) computes output pixel ``oy = (ty * grid_y + gy) * block_y + y``, ``ox`` likewise; what lies
+Row (gy, gx) computes output pixel ``oy = ty * tile_out_y + gy * block_y + y``, ``ox`` likewise; what lies
 beyond ``out_height x out_width`` is not written. Addresses are sums of strides, for ``ox`` as for ``oy``::
 
     input line  origin_y + ty * tile_y + gy * row_y + py * load_step
@@ -46,7 +46,8 @@ Where ``diagonal`` is 1 (``Depthwise.DIAGONAL``), column col multiplies, in lane
 highest of its b bits, and a magnitude: odd ones have the other bits, one further left, and 1; two's
 complement ones the value without its sign. A product is ``magnitude * (2**act_bits - 1 - activation if sign
 else activation)``. What is too much, ``2**act_bits - 1`` times each negative weight's magnitude in every
-pass, the compiler takes back in ``add``.
+pass, the compiler takes back in ``add``. tx may count words of channels: then ``tile_x`` and ``tile_out_x``
+are 0, and each tile has weights of its own in the buffer.
 
 Window operation (``SUM``, ``MAX``): the same results, but what is summed up is the residual operand::
 
@@ -184,6 +185,7 @@ FIELDS = (
     Field("residual_count", 16),
     # requantiser
     Field("constants", 24),  # address of n = 0
+    Field("constants_tile_x", 24),  # from one tx to the next: 0, unless these are of other channels
     Field("limit", 16),
     Field("raw", 1),  # sums go to the results, as they are; not written to the buffer
 )

@@ -18,7 +18,7 @@ _FIELDS = (
     "out", "out_x", "out_y", "out_row_x", "out_row_y", "out_tile_x", "out_tile_y",
     "residual", "residual_x", "residual_y", "residual_row_x", "residual_row_y",
     "residual_tile_x", "residual_tile_y", "residual_planes", "residual_first", "residual_count",
-    "constants", "drain_step",
+    "constants", "constants_tile_x", "drain_step",
 )  # fmt: skip
 LATENCY_CYCLES = 3
 """From a pass's last beat, or the begin of a window operation, to the first turn."""
@@ -155,7 +155,7 @@ class Drain(Block):
         inside = named(m, "inside", (pixel("y") < self.out_height) & (pixel("x") < self.out_width), 1)
         n = loops.sum("n", zero["n"], {"n": 1})
         n_behind = named(m, "n_behind", n - self.residual_first, len(n))
-        constant = loops.sum("constant", self.constants, {"n": 1})
+        constant = loops.sum("constant", self.constants, {"tx": self.constants_tile_x, "n": 1})
         places = Signal(len(self.shift), name="shift_begin_0")
         array = core.array
         shift = loops.sum("shift", places, {"a": array.act.bits, "w": array.weight.bits})

@@ -74,7 +74,7 @@ def field_bits(core: CoreSpec, name: str) -> int:
         return min(bits, word_bits(core))
     if name.startswith("act_") and name != "act_slices":
         return min(bits, lane_bits(core))
-    if name == "constants":
+    if name in ("constants", "constants_tile_x"):
         return min(bits, constant_bits(core))
     if name == "limit":
         return min(bits, core.requantiser.level_bits)

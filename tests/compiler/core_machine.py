@@ -231,8 +231,8 @@ class Machine:
         total = np.einsum("ryxawc,aw->ryxc", sums, scale)
         for y, x in np.ndindex(f["block_y"], f["block_x"]):
             for row, (gy, gx) in enumerate(np.ndindex(f["grid_y"], f["grid_x"])):
-                oy = (ty * f["grid_y"] + gy) * f["block_y"] + y
-                ox = (tx * f["grid_x"] + gx) * f["block_x"] + x
+                oy = ty * f["tile_out_y"] + gy * f["block_y"] + y
+                ox = tx * f["tile_out_x"] + gx * f["block_x"] + x
                 if oy >= f["out_height"] or ox >= f["out_width"]:
                     continue
 
@@ -245,7 +245,7 @@ class Machine:
                 residual = 0
                 if f["residual_planes"] and 0 <= n - f["residual_first"] < f["residual_count"]:
                     residual = self.read_group(f, at("residual", n))
-                self.finish(f, n, total[row, y, x], residual, at("out", n))
+                self.finish(f, n + tx * f["constants_tile_x"], total[row, y, x], residual, at("out", n))
 
     def read_group(self, f, address):
         """A whole level of each column of the residual operand."""
