@@ -19,6 +19,7 @@ from ..spec.program import Opcode
 from .allocation import Life, allocate
 from .compiled import Compiled, LayerReport, Logits
 from .fields import operation_fields
+from .limits import HINT
 from .lowering import ODD_STRIPS, lower
 from .model import Model
 from .placement import Placement
@@ -66,7 +67,7 @@ class _Compiler:
             raise InputError(
                 f"layer {self._works[index].layer!r}: {self._live_words(index)} activation words are in use "
                 f"while it runs, {need} are needed in all, the core has activation_words "
-                f"{self._core.activation_words}"
+                f"{self._core.activation_words}: {HINT}"
             )
         return bases
 

@@ -11,6 +11,9 @@ from ..spec import HardwareSpec, LayerSpec, RequantiserKind, signed_bits
 from ..spec.core import RESULT_BITS, CoreSpec
 from .slots import diagonal
 
+HINT = "generate a core --for this network"
+"""What helps where a core is too small for a network."""
+
 
 def check_layer(layer: LayerSpec, tensors: Tensors, core: CoreSpec) -> None:
     """Refuse formats, sums and requantisers that ``core`` has not."""
@@ -21,7 +24,7 @@ def check_layer(layer: LayerSpec, tensors: Tensors, core: CoreSpec) -> None:
         raise InputError(f"{name}: a {layer.kind.value} layer has no residual operand on this core")
     if layer.reduction > core.array.max_reduction:
         raise InputError(
-            f"{name} adds up {layer.reduction} products, the core at most {core.array.max_reduction}"
+            f"{name} adds up {layer.reduction} products, the core at most {core.array.max_reduction}: {HINT}"
         )
     formats = [("levels", layer.act.bits, core.widest_act_bits)]
     if layer.out is not None:
@@ -34,7 +37,7 @@ def check_layer(layer: LayerSpec, tensors: Tensors, core: CoreSpec) -> None:
     formats.append(("sums", signed_bits(*_sums(layer, tensors, core)), sums))
     for what, bits, have in formats:
         if bits > have:
-            raise InputError(f"{name} has {what} of {bits} bits, the core of at most {have}")
+            raise InputError(f"{name} has {what} of {bits} bits, the core of at most {have}: {HINT}")
 
 
 def _sums(layer: LayerSpec, tensors: Tensors, core: CoreSpec) -> tuple[int, int]:
@@ -66,10 +69,10 @@ def check_constants(layer: LayerSpec, values: dict[str, Int64], core: CoreSpec) 
         if values[name].min() < -end or values[name].max() >= end:
             worst = max(values[name].tolist(), key=abs)
             raise InputError(
-                f"layer {layer.name!r} has {name} {worst}, the core's requantiser {bits} bits for it"
+                f"layer {layer.name!r} has {name} {worst}, the core's requantiser {bits} bits for it: {HINT}"
             )
     if values["shift"].max() > spec.max_shift:
         raise InputError(
             f"layer {layer.name!r} shifts by {values['shift'].max()}, the core's requantiser by at most "
-            f"{spec.max_shift}"
+            f"{spec.max_shift}: {HINT}"
         )

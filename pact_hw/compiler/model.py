@@ -15,6 +15,7 @@ from ..spec.program import (
     Destination,
     encode,
 )
+from .limits import HINT
 from .weights import to_bits, to_bytes
 from .work import Constants, Work
 
@@ -98,7 +99,7 @@ class Model:
         if words > self._core.program_words:
             raise InputError(
                 f"the network's {operations} operations take {words} words of program, the core has "
-                f"program_words {self._core.program_words}"
+                f"program_words {self._core.program_words}: {HINT}"
             )
         self._transfer(Destination.PROGRAM, words, 0, 0, 0)
         self._size = -(-words * self.word_bytes(WORD_BITS) // ALIGNMENT) * ALIGNMENT
@@ -117,7 +118,7 @@ class Model:
         if words > core.constant_words:
             raise InputError(
                 f"layer {work.layer!r}: its requantisers take {words} constant words, the core has "
-                f"constant_words {core.constant_words}"
+                f"constant_words {core.constant_words}: {HINT}"
             )
         self._sent = work.constants
         address, after = self._ring.take(words, operation)

@@ -9,6 +9,7 @@ from ..errors import InputError
 from ..spec.core import CoreSpec
 from ..spec.core_schedule import operation_cycles
 from ..spec.program import Opcode
+from .limits import HINT
 from .work import Work
 
 
@@ -111,7 +112,7 @@ def check_weights(work: Work, core: CoreSpec) -> None:
     if work.tile_weights > core.weight_words:
         raise InputError(
             f"layer {work.layer!r}: the weights of {core.array.cols} output channels take "
-            f"{work.tile_weights} words, the core has weight_words {core.weight_words}"
+            f"{work.tile_weights} words, the core has weight_words {core.weight_words}: {HINT}"
         )
 
 
@@ -161,6 +162,6 @@ def choose(work: Work, core: CoreSpec, planes: Planes, *, bus_limited: bool = Tr
         need = words * (1 if work.skip > 1 else work.y.kernel * work.x.kernel)
         raise InputError(
             f"layer {work.layer!r}: what one output pixel reads takes {need} words of a row's patch, "
-            f"the core has patch_words {core.patch_words}"
+            f"the core has patch_words {core.patch_words}: {HINT}"
         )
     return best[1]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..golden.matmul import Int64, decode_weights
 from ..spec import LayerSpec, WeightEncoding, WeightFormat
+from .limits import HINT
 
 Codes = npt.NDArray[np.uint16]
 
@@ -32,7 +33,7 @@ def slices(layer: LayerSpec, codes: npt.NDArray[np.integer], array: WeightFormat
     if len(found) > most:
         raise InputError(
             f"layer {layer.name!r}: its {layer.weight.bits}-bit weights take {len(found)} slices of "
-            f"{array.bits} bits, the core has {most}"
+            f"{array.bits} bits, the core has {most}: {HINT}"
         )
     return found
 

@@ -97,20 +97,23 @@ LITTLE = [
     ),
     (
         {"patch_words": 16},
-        r"^layer 'layer\w+': what one output pixel reads takes \d+ .* patch_words 16$",
+        r"^layer 'layer\w+': what one output pixel reads takes \d+ .* patch_words 16: generate a core",
     ),
     (
         {"weight_words": 16},
-        r"^layer '\w+': the weights of 8 output channels take \d+ .* weight_words 16$",
+        r"^layer '\w+': the weights of 8 output channels take \d+ .* weight_words 16: generate a core",
     ),
     ({"constant_words": 4}, r"^constant_words must be an integer from 16 to 16777216, not 4$"),
     (
         {"program_words": 800},
-        r"^the network's \d+ operations take \d+ words .* program_words 800$",
+        r"^the network's \d+ operations take \d+ words .* program_words 800: generate a core",
     ),
-    ({"widest_act_bits": 8}, r"^layer 'pool' has levels of 14 bits, the core of at most 8$"),
-    ({"widest_weight_bits": 4}, r"^layer 'conv1' has weights of 8 bits, the core of at most 4$"),
-    ({"sum_bits": 21}, r"^layer '\w+' has sums of 2\d bits, the core of at most 21$"),
+    ({"widest_act_bits": 8}, r"^layer 'pool' has levels of 14 bits, the core of at most 8: generate a core"),
+    (
+        {"widest_weight_bits": 4},
+        r"^layer 'conv1' has weights of 8 bits, the core of at most 4: generate a core",
+    ),
+    ({"sum_bits": 21}, r"^layer '\w+' has sums of 2\d bits, the core of at most 21: generate a core"),
 ]
 
 
@@ -122,9 +125,15 @@ def test_a_network_that_does_not_fit_is_refused(compiled, little, message):
 
 
 REQUANTISERS = [
-    ({"mult_bits": 8}, r"^layer 'conv1' has mult -?\d+, the core's requantiser 8 bits for it$"),
-    ({"add_bits": 8}, r"^layer 'conv1' has add -?\d+, the core's requantiser 8 bits for it$"),
-    ({"max_shift": 19}, r"^layer 'conv1' shifts by 20, the core's requantiser by at most 19$"),
+    (
+        {"mult_bits": 8},
+        r"^layer 'conv1' has mult -?\d+, the core's requantiser 8 bits for it: generate a core",
+    ),
+    ({"add_bits": 8}, r"^layer 'conv1' has add -?\d+, the core's requantiser 8 bits for it: generate a core"),
+    (
+        {"max_shift": 19},
+        r"^layer 'conv1' shifts by 20, the core's requantiser by at most 19: generate a core",
+    ),
 ]
 
 

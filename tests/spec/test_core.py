@@ -1,0 +1,93 @@
+"""What a core may be, and the widths that follow."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pact_hw.errors import InputError
+from pact_hw.spec import ActFormat, Dataflow, HardwareSpec, RequantiserSpec, WeightEncoding, WeightFormat
+from pact_hw.spec.core import CoreSpec, Depthwise
+
+WIDE = RequantiserSpec(level_bits=16, residual_bits=16)
+
+
+def array(bits=4, encoding=WeightEncoding.ODD, **members):
+    sizes = {"rows": 4, "cols": 8, "lanes": 16, "requantiser": WIDE, **members}
+    return HardwareSpec(
+        act=ActFormat(bits=bits), weight=WeightFormat(bits=bits, encoding=encoding), **sizes
+    )  # fmt: skip
+
+
+def test_widths_of_an_8x16_core_of_4_bits():
+    core = CoreSpec(array=array(), widest_act_bits=14)
+    assert (core.word_channels, core.lane_groups, core.col_groups, core.word_bits) == (16, 1, 2, 64)
+    assert core.weight_word_bits == 8 * 16 * 4
+    assert core.channel_constant_bits == 24 + 24 + 48 + 6
+    assert (core.act_planes, core.weight_slices) == (4, 2)
+    # 4608 products of 2**14 - 1 and 255: 34.2 bits, and a sign
+    assert core.sum_bits == 36
+    assert (core.requantisers, core.requantise_steps) == (8, 1)
+    wide = CoreSpec(array=array(cols=16, lanes=1))
+    assert (wide.word_channels, wide.lane_groups, wide.col_groups) == (16, 16, 1)
+
+
+@given(st.integers(2, 6), st.integers(1, 16))
+def test_as_many_slices_as_the_widest_weights_take(bits, widest):
+    """Signed slices of b bits reach (2**(b - 1) - 1) (1 + 2**b + ...) at most."""
+    widest = max(bits, widest)
+    odd = CoreSpec(array=array(bits), widest_act_bits=16, widest_weight_bits=widest)
+    assert (odd.weight_slices - 1) * bits < widest <= odd.weight_slices * bits
+    signed = array(bits, WeightEncoding.TWOS_COMPLEMENT)
+    core = CoreSpec(array=signed, widest_act_bits=16, widest_weight_bits=widest)
+
+    def reach(slices):
+        return sum((2 ** (bits - 1) - 1) << bits * j for j in range(slices))
+
+    assert reach(core.weight_slices - 1) < 2 ** (widest - 1) - 1 <= reach(core.weight_slices)
+
+
+@pytest.mark.parametrize("depthwise", Depthwise)
+def test_json_gives_the_same_core_back(depthwise):
+    core = CoreSpec(array=array(), bus_bits=128, patch_words=77, requantisers=2, depthwise=depthwise)
+    again = CoreSpec.from_json(json.loads(json.dumps(core.to_json())))
+    assert again == core
+    assert again.digest == core.digest != replace(core, patch_words=78).digest
+
+
+WRONG = [
+    (
+        {"array": array(dataflow=Dataflow.WEIGHT_STATIONARY, requantiser=None)},
+        "a core's array is output",
+    ),
+    ({"array": array(requantiser=None)}, "a core's array needs a requantiser$"),
+    ({"array": array(rows=1)}, "rows of a core must be an integer from 2 to 1024, not 1$"),
+    (
+        {"array": array(cols=3, lanes=9)},
+        "of a core's lanes and cols one must be .* of two, not 9 and 3$",
+    ),
+    ({"array": array(cols=8, lanes=12)}, "of a core's lanes and cols one must be .* not 12 and 8$"),
+    ({"widest_act_bits": 3}, "widest_act_bits must be an integer from 4 to 16, not 3$"),
+    ({"widest_weight_bits": 17}, "widest_weight_bits must be an integer from 4 to 16, not 17$"),
+    ({"patch_words": 8}, "patch_words must be an integer from 16 to 16777216, not 8$"),
+    ({"bus_bits": 48}, "bus_bits must be 32, 64, 128, 256 or 512, not 48$"),
+    ({"sum_bits": 12}, "sum_bits must be an integer from 21 to 62, not 12$"),
+    ({"requantisers": 3}, "requantisers must be a divisor of the 8 cols, not 3$"),
+    ({"depthwise": True}, "depthwise must be a Depthwise, not True$"),
+]
+
+
+@pytest.mark.parametrize(("members", "message"), WRONG)
+def test_other_cores_are_refused(members, message):
+    with pytest.raises(InputError, match=f"^{message}"):
+        CoreSpec(**{"array": array(), **members})
+
+
+@pytest.mark.parametrize("name", ["array", "bus_bits", "depthwise"])
+def test_a_description_without_a_member_is_none(name):
+    members = CoreSpec(array=array()).to_json()
+    del members[name]
+    with pytest.raises(InputError, match=f"^core description: KeyError: '{name}'$"):
+        CoreSpec.from_json(members)
