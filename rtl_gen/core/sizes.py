@@ -44,7 +44,7 @@ def group_bits(core: CoreSpec) -> int:
 
 def pixel_bits(core: CoreSpec) -> int:
     """Of a line's or pixel's number: no image has more than the buffer has words. Two's complement."""
-    return word_bits(core) + 1
+    return min(_FIELD_BITS["origin_y"], word_bits(core) + 1)
 
 
 def lane_bits(core: CoreSpec) -> int:
@@ -61,7 +61,7 @@ def field_bits(core: CoreSpec, name: str) -> int:
     """Bits that field ``name`` of an operation needs in this core."""
     bits = _FIELD_BITS[name]
     if name in _PIXELS:
-        return min(bits, pixel_bits(core))
+        return pixel_bits(core)
     if name in _IN_PATCH:
         return min(bits, core.patch_words.bit_length())
     if name in _GROUPS_IN_PATCH:
