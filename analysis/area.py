@@ -93,6 +93,10 @@ def _check_kind(spec: HardwareSpec) -> None:
             f"the area model knows fixed arrays and multiply-shift requantisers, not {' with '.join(kinds)}: "
             "synthesise it"
         )
+    if spec.tree_stages:
+        raise InputError(
+            f"the area model knows arrays without tree_stages, not with {spec.tree_stages}: synthesise it"
+        )
 
 
 @cache

@@ -1,11 +1,13 @@
-"""Area of whole arrays in real cell libraries, per MAC: the table of docs/hardware.md.
+"""Area and delay of whole arrays in real cell libraries, per MAC: the table of docs/hardware.md.
 
-    python benchmarks/area.py asap7=asap7.lib.gz [--full] [--peers PEERS.csv] [--out out/area.json]
+    python benchmarks/area.py asap7=asap7.lib.gz [--bits 2 4] [--lanes 16] [--stages 0 5] [--full]
 
 Arrays of 8 x 8 PEs with exact accumulators for 4608 products, ODD weights: registers, accumulators,
-correction and control all counted, before placement. Widths 1, 2, 3, 4, 8, 16 at 16 lanes and 1;
-``--full``: widths 5, 6, 12 and 8 and 32 lanes as well. An answer that was given before (same Verilog,
-library and recipe) is taken from ``--cache``, so that a broken run goes on.
+correction and control all counted, drive strengths chosen by load, before placement. Widths 1, 2, 3, 4, 8,
+16 at 16 lanes; ``--full``: widths 5, 6, 12 and 1, 8 and 32 lanes as well; ``--peers PEERS.csv``: the densest
+public designs beside ours. Delays are OpenSTA's where it is installed. An answer that was given before (same
+Verilog, library, recipe and timer) is taken from ``--cache``, so that a broken run goes on; ``--out`` is
+written after each design.
 """
 
 from __future__ import annotations
@@ -20,18 +22,25 @@ from pathlib import Path
 
 import analysis.synthesis
 from analysis.synthesis import synthesise
-from analysis.synthesis.recipe import FULL_ADDERS
 from pact_hw.files import write_json, write_text
 from pact_hw.spec import ActFormat, HardwareSpec, WeightFormat
+from pact_hw.tools import opensta
 from rtl_gen.emit import write_design
 
 # Full adder, AND and flip-flop of ASAP7 (FAx1, AND2x2, DFFHQNx1), um2.
 FULL_ADDER, AND, FLIP_FLOP = 0.20412, 0.08748, 0.2916
+ROWS = COLS = 8
 
 
-def spec(bits: int, lanes: int) -> HardwareSpec:
+def spec(bits: int, lanes: int, stages: int) -> HardwareSpec:
     return HardwareSpec(
-        act=ActFormat(bits=bits), weight=WeightFormat(bits=bits), rows=8, cols=8, lanes=lanes, name="array"
+        act=ActFormat(bits=bits),
+        weight=WeightFormat(bits=bits),
+        rows=ROWS,
+        cols=COLS,
+        lanes=lanes,
+        name="array",
+        tree_stages=stages,
     )
 
 
@@ -42,31 +51,38 @@ def floor_um2(bits: int, lanes: int) -> float:
     return (products * (AND + FULL_ADDER) + acc * FLIP_FLOP) / lanes
 
 
-def recipe_digest() -> str:
-    """Of all that decides how a netlist is made."""
+def tools_digest() -> str:
+    """Of all that decides how a netlist is made and timed."""
     files = sorted(Path(analysis.synthesis.__file__).parent.glob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    timer = opensta()
+    version = timer.version if timer else "none"
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files) + version.encode()).hexdigest()
 
 
 def measured(hardware: HardwareSpec, library: str, path: Path, cache: Path) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         design = write_design(hardware, Path(folder))
-        parts = [design.verilog.read_bytes(), path.read_bytes(), recipe_digest().encode()]
+        parts = [design.verilog.read_bytes(), path.read_bytes(), tools_digest().encode()]
         kept = cache / f"{hashlib.sha256(b''.join(parts)).hexdigest()}.json"
         if not kept.is_file():
-            write_json(kept, synthesise(design, [path], timeout=900))
+            write_json(kept, synthesise(design, [path], timeout=1800))
     result = json.loads(kept.read_text())
     bits, lanes = hardware.act.bits, hardware.lanes
+    floor = floor_um2(bits, lanes) if library == "asap7" else None
+    area = result["area_um2_per_mac"]
     return {
         "library": library,
         "bits": bits,
         "lanes": lanes,
-        "um2_per_mac": round(result["area_um2_per_mac"], 3),
-        "pe_um2": next(m["area_um2"] for m in result["modules"] if m["name"] == "array_pe"),
-        "floor_um2_per_mac": round(floor_um2(bits, lanes), 3) if library == "asap7" else None,
+        "stages": hardware.tree_stages,
+        "um2_per_mac": round(area, 3),
         "delay_ps": result["delay_ps"],
+        "pe_um2": next(m["area_um2"] for m in result["modules"] if m["name"] == "array_pe"),
+        "floor_um2_per_mac": floor and round(floor, 3),
+        "above_floor": floor and round(area / floor - 1, 3),
+        "longest_path": result.get("longest_path"),
         "delay_source": result["delay_source"],
-        "recipe": FULL_ADDERS.name,
+        "recipe": result["recipe"]["name"],
         "versions": result["versions"],
     }
 
@@ -86,18 +102,41 @@ def peers(path: Path | None) -> dict[int, tuple[float, str]]:
 
 def table(rows: list[dict[str, object]], best: dict[int, tuple[float, str]]) -> str:
     lines = [
-        "| library | bits | lanes | um2 per MAC | floor | above it | densest peer | delay, ps |",
-        "|---|---|---|---|---|---|---|---|",
+        "| library | bits | lanes | stages | um2 per MAC | delay, ps | one PE, um2 | floor | above it "
+        "| densest peer |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        area, floor = float(str(row["um2_per_mac"])), row["floor_um2_per_mac"]
-        above = f"{100 * (area / float(str(floor)) - 1):.0f} %" if floor else ""
         peer = best.get(int(str(row["bits"]))) if row["library"] == "asap7" else None
-        lines.append(
-            f"| {row['library']} | {row['bits']}x{row['bits']} | {row['lanes']} | {area} | {floor or ''} | "
-            f"{above} | {f'{peer[0]} {peer[1]}' if peer else ''} | {row['delay_ps']} |"
+        above = row["above_floor"]
+        cells = (
+            row["library"],
+            f"{row['bits']}x{row['bits']}",
+            row["lanes"],
+            row["stages"],
+            row["um2_per_mac"],
+            row["delay_ps"],
+            f"{row['pe_um2']:.2f}",
+            row["floor_um2_per_mac"] or "",
+            f"{100 * float(str(above)):.0f} %" if above is not None else "",
+            f"{peer[0]} ({peer[1]})" if peer else "",
         )
-    return "\n".join(lines) + "\n"
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join([*lines, *densities(rows)]) + "\n"
+
+
+def densities(rows: list[dict[str, object]]) -> list[str]:
+    """How much smaller a 2-bit MAC is than a 16-bit one, of the same library, lanes and stages."""
+    areas = {
+        (row["library"], row["lanes"], row["stages"], row["bits"]): float(str(row["um2_per_mac"]))
+        for row in rows
+    }
+    found = []
+    for (library, lanes, stages, bits), area in areas.items():
+        wide = areas.get((library, lanes, stages, 16))
+        if bits == 2 and wide:
+            found.append(f"\n{library}, {lanes} lanes, {stages} stages: 16 to 2 bits {wide / area:.1f}x")
+    return found
 
 
 def main() -> None:
@@ -106,23 +145,30 @@ def main() -> None:
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--bits", type=int, nargs="*")
     parser.add_argument("--lanes", type=int, nargs="*")
+    parser.add_argument("--stages", type=int, nargs="*", default=[0])
     parser.add_argument("--peers", type=Path)
     parser.add_argument("--cache", type=Path, default=Path("out/area_cache"))
     parser.add_argument("--out", type=Path, default=Path("out/area.json"))
     arguments = parser.parse_args()
     widths = arguments.bits or ((1, 2, 3, 4, 5, 6, 8, 12, 16) if arguments.full else (1, 2, 3, 4, 8, 16))
-    lane_counts = arguments.lanes or ((16, 1, 8, 32) if arguments.full else (16, 1))
+    lane_counts = arguments.lanes or ((16, 1, 8, 32) if arguments.full else (16,))
     rows = []
     for text in arguments.libraries:
         library, path = text.split("=", 1)
         for lanes in lane_counts:
             for bits in widths:
-                rows.append(measured(spec(bits, lanes), library, Path(path), arguments.cache))
-                print(f"{library} {bits}x{bits} {lanes} lanes: {rows[-1]['um2_per_mac']}", file=sys.stderr)
-                write_json(arguments.out, rows)
-    text = table(rows, peers(arguments.peers))
-    write_text(arguments.out.with_suffix(".md"), text)
-    print(text)
+                for stages in arguments.stages:
+                    rows.append(measured(spec(bits, lanes, stages), library, Path(path), arguments.cache))
+                    last = rows[-1]
+                    print(
+                        f"{library} {bits}x{bits}, {lanes} lanes, {stages} stages: "
+                        f"{last['um2_per_mac']} um2, {last['delay_ps']} ps",
+                        file=sys.stderr,
+                    )
+                    write_json(arguments.out, rows)
+    written = table(rows, peers(arguments.peers))
+    write_text(arguments.out.with_suffix(".md"), written)
+    print(written)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@
     python benchmarks/area_fit.py
 
 writes ``analysis/data/area_points.csv``: a line a library and design, with the area of each kind of
-module, in um2. What was synthesised before is taken from ``--cache`` (by the Verilog's digest, the
-library and the recipe), so that a broken run goes on, and after a change of the generator only what
-changed is done again. Needs no file but the user's libraries; only measured areas are kept.
+module, in um2; lines of libraries that are not named stay. What was synthesised before is taken from
+``--cache`` (by the Verilog's digest, the library and the recipe), so that a broken run goes on, and after a
+change of the generator only what changed is done again. Needs no file but the user's libraries; only
+measured areas are kept.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from analysis.synthesis import synthesise
 from analysis.synthesis.recipe import FULL_ADDERS
+from analysis.tables import packaged_text
 from pact_hw.design import Design
 from pact_hw.files import write_json, write_text
 from pact_hw.spec import (
@@ -36,7 +37,6 @@ from pact_hw.spec import (
 from rtl_gen.emit import write_design
 
 TABLE = Path(__file__).parent.parent / "analysis" / "data" / "area_points.csv"
-RECIPE = replace(FULL_ADDERS, delay_passes=())
 OS, WS = Dataflow.OUTPUT_STATIONARY, Dataflow.WEIGHT_STATIONARY
 ODD, TWOS = WeightEncoding.ODD, WeightEncoding.TWOS_COMPLEMENT
 MODULES = ("pe", "row", "requantiser")
@@ -124,10 +124,10 @@ def requantiser(mult, add, level, residual, shift):
 def areas(design: Design, library: str, path: Path, cache: Path) -> dict[str, object]:
     """Synthesis' answer, or the one that it gave to the same question before."""
     verilog = hashlib.sha256(design.verilog.read_bytes()).hexdigest()
-    question = json.dumps([verilog, library, path.stat().st_size, RECIPE.to_json()])
+    question = json.dumps([verilog, library, path.stat().st_size, FULL_ADDERS.to_json()])
     kept = cache / f"{hashlib.sha256(question.encode()).hexdigest()}.json"
     if not kept.is_file():
-        write_json(kept, synthesise(design, [path], recipe=RECIPE, timeout=900))
+        write_json(kept, synthesise(design, [path], timeout=900, timed=False))
     return json.loads(kept.read_text())
 
 
@@ -135,10 +135,8 @@ def line(hardware: HardwareSpec, role: str, library: str, result) -> dict[str, o
     found = {module["name"]: module for module in result["modules"]}
     # One instance's own cells of the kinds that there are many of; all others together.
     per_kind = {kind: found.pop(f"probe_{kind}", {}).get("area_um2") for kind in MODULES}
-    # The adders that the generator places are modules of their own: a PE has its share of them.
-    adders = [found.pop(f"probe_{size}_adder", {}) for size in ("full", "half")]
-    placed = sum(adder.get("instances", 0) * adder.get("area_um2", 0.0) for adder in adders)
-    per_kind["pe"] += placed / (hardware.rows * hardware.cols)
+    if total := found.pop("probe_act_total", None):  # a part of each row
+        per_kind["row"] += total["area_um2"]
     per_kind["control"] = sum(module["instances"] * module["area_um2"] for module in found.values())
     members = {
         name: value
@@ -179,6 +177,8 @@ def main() -> None:
                     line(hardware, role, library, areas(design, library, Path(path), arguments.cache))
                 )
             print(f"{done} of {len(points)}", file=sys.stderr, flush=True)
+    measured = {row["library"] for row in rows}
+    rows += [row for row in packaged_text(TABLE.name) if row["library"] not in measured]
     rows.sort(key=lambda row: (row["library"], row["role"]))
     text = [
         "# Areas in um2 by Yosys and abc, before placement, of generated designs. pe, row and requantiser:",

@@ -6,11 +6,11 @@ from amaranth.hdl import Module, Mux
 
 from pact_hw.spec import HardwareSpec
 
-from .arithmetic import act_sum, named
+from .arithmetic import act_sum, delayed, named
 from .block import Block, input_port, output_port
 from .compressor import Bit
 from .partial_products import REGISTER_PS
-from .structure import placed_sum
+from .structure import accumulated, word_bits
 from .widths import act_sum_shape
 
 CLEARED_PS = 265
@@ -33,21 +33,18 @@ class ActivationTotal(Block):
         )
 
     def _build(self, m: Module) -> None:
+        beat = delayed(m, "beat", act_sum(m, self._spec, self.act), self._spec.tree_stages)
         kept = named(m, "kept", Mux(self.clear, 0, self.total), self._shape)
-        m.d.sync += self.total.eq(
-            named(m, "total_next", kept + act_sum(m, self._spec, self.act), self._shape)
-        )
+        m.d.sync += self.total.eq(named(m, "total_next", kept + beat, self._shape))
 
     def structure(self) -> list[str] | None:
         """As ``Block.structure``: adders placed one by one."""
         width, bits = self._shape.width, self._spec.act.bits
-        columns = [[Bit(CLEARED_PS, f"kept[{i}]" if width > 1 else "kept")] for i in range(width)]
+        columns: list[list[Bit]] = [[] for _ in range(width)]
         for number in range(len(self.act)):
             name = f"act[{number}]" if len(self.act) > 1 else "act"
             columns[number % bits].append(Bit(REGISTER_PS, name))
-        lines, _ = placed_sum(self._spec.name, columns, "total_next")
         return [
             f"wire [{width - 1}:0] kept = total & {{{width}{{~clear}}}};",
-            *lines,
-            "always @(posedge clk) total <= total_next;",
+            *accumulated(self._spec, columns, word_bits("kept", width, CLEARED_PS, None), "total"),
         ]

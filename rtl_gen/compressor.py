@@ -105,7 +105,9 @@ class _Column:
         return min(keys)[1]
 
 
-class _Builder:
+class Builder:
+    """Places adders, and keeps account of when each bit is there."""
+
     def __init__(self, seed: int, label: str) -> None:
         self._label = label
         self._random = random.Random(seed)  # noqa: S311 - tie-breaks, not secrets
@@ -114,7 +116,8 @@ class _Builder:
         self.adders: list[Adder] = []
         self.mismatches = 0
 
-    def _add(self, bits: Sequence[Bit], parity: int, column: int, *, last_column: bool) -> tuple[Bit, Bit]:
+    def add(self, bits: Sequence[Bit], parity: int, column: int, *, last_column: bool) -> tuple[Bit, Bit]:
+        """An adder of two or three ``bits`` with this parity: its sum and its carry."""
         self.mismatches += sum(bit.parity not in (None, parity) for bit in bits)
         ready = max(bit.arrival for bit in bits)
         name = f"{self._label}{column}_{len(self.adders)}"
@@ -125,25 +128,29 @@ class _Builder:
         self.adders.append(Adder(inputs=names, sum=total.name, carry="" if last_column else carry.name))
         return total, carry
 
+    def noise(self, bit: Bit) -> float:
+        """What is added to the arrival of ``bit`` where the order of addition is chosen."""
+        return self._random.random() * self._jitter
+
     def column(
         self, bits: Sequence[Bit], number: int, *, keep: int, last_column: bool
     ) -> tuple[list[Bit], list[Bit]]:
         """At most ``keep`` bits that are left in the column, and the carries."""
         left, carries = _Column(self._wrong_parity), []
         for bit in bits:
-            left.put(bit, self._random.random() * self._jitter)
+            left.put(bit, self.noise(bit))
         while len(left) > keep:
             # The last to come, a carry mostly, is kept, lest it ripple through all the columns above.
             count = 2 if len(left) == keep + 1 else 3
             parity = left.best_parity() if count == 3 else 0
-            total, carry = self._add(left.take(count, parity), parity, number, last_column=last_column)
-            left.put(total, self._random.random() * self._jitter)
+            total, carry = self.add(left.take(count, parity), parity, number, last_column=last_column)
+            left.put(total, self.noise(total))
             carries.append(carry)
         return left.bits(), carries
 
 
 def _reduce(columns: Sequence[Sequence[Bit]], split: int, seed: int, label: str) -> Reduction:
-    builder = _Builder(seed, label)
+    builder = Builder(seed, label)
     width = len(columns)
     rest: list[list[Bit]] = []
     carries: list[Bit] = []

@@ -18,9 +18,19 @@ from pact_hw.spec import HardwareSpec
 
 from . import partial_products
 from .act_total import ActivationTotal
-from .arithmetic import act_sum, assign, corrected, excess, named, offset_codes, product_sum
+from .arithmetic import (
+    act_sum,
+    assign,
+    corrected,
+    corrected_fast,
+    delayed,
+    excess,
+    named,
+    offset_codes,
+    product_sum,
+)
 from .block import Block, input_port, output_port
-from .structure import is_placed, multiply_add
+from .structure import is_placed, multiply_accumulate
 from .widths import acc_shape, act_sum_shape, code_sum_shape
 
 
@@ -57,6 +67,7 @@ class ProcessingElement(Block):
             lambda lanes: code_sum_shape(spec, lanes),
             in_pairs=partial_products.in_pairs(spec),
         )
+        total = delayed(m, "total", total, spec.tree_stages)
         feedback = named(m, "feedback", Mux(self.shift, self.acc_in, self.acc), acc_shape(spec))
         m.d.sync += self.acc.eq(named(m, "acc_next", feedback + total, acc_shape(spec)))
 
@@ -65,9 +76,10 @@ class ProcessingElement(Block):
         if not is_placed(self._spec):
             return None
         width = len(self.acc)
-        lines, total = multiply_add(self._spec, addend="feedback", width=width)
-        feedback = f"wire [{width - 1}:0] feedback = shift ? acc_in : acc;"
-        return [feedback, *lines, f"always @(posedge clk) acc <= {total};"]
+        return [
+            f"wire [{width - 1}:0] feedback = shift ? acc_in : acc;",
+            *multiply_accumulate(self._spec, kept="feedback", register="acc", width=width),
+        ]
 
 
 class Row(Block):
@@ -85,6 +97,7 @@ class Row(Block):
                 input_port("accept", 1, "a beat is accepted: register its activations, else zero"),
                 input_port("shift", 1, "accumulators move one column to the left"),
                 input_port("clear", 1, "forget the sum of activations; with the last shift"),
+                *([input_port("advance", 1, "take column 0's sum")] if spec.tree_stages else []),
                 *mode,
                 input_port("act", spec.operand_words * spec.lanes * spec.act.bits, "lanes activations"),
                 input_port(
@@ -122,7 +135,13 @@ class Row(Block):
             **self._pe_mode(),
         )
         total = self._act_total(m, act)
-        assign(m, self.sum, "sum", corrected(spec, accs[:width], self._excess(m, total)))
+        too_large_by = delayed(m, "excess", self._excess(m, total), int(spec.tree_stages > 0))
+        if not spec.tree_stages:
+            assign(m, self.sum, "sum", corrected(spec, accs[:width], too_large_by))
+            return
+        exact = named(m, "exact", corrected_fast(m, spec, accs[:width], too_large_by), len(self.sum))
+        with m.If(self.advance):
+            m.d.sync += self.sum.eq(exact)
 
     def _offered(self, m: Module) -> Value:
         """The activations that may be registered."""
@@ -190,9 +209,12 @@ class OutputStationaryArray(Block):
 
     def _build(self, m: Module) -> None:
         spec = self._spec
+        staged = spec.tree_stages > 0
         filling = self.in_ready
-        flushing = Signal()  # the operand registers hold a tile's last beat
-        draining = self.out_valid
+        # A tile's last beat is on its way to the accumulators, a bit for each register.
+        flushing = Signal(spec.array_latency_cycles - spec.result_latency_cycles - 1)
+        draining = Signal(name="draining") if staged else self.out_valid
+        last_column = Signal(name="last_column") if staged else self.out_last
         clearing = Signal(init=1)  # zeros shift in, after a reset
 
         accept = Signal()
@@ -203,13 +225,13 @@ class OutputStationaryArray(Block):
             # Not in a reset, so that the PEs see zeros as soon as they shift.
             accept.eq(self.in_valid & filling & ~ResetSignal()),
             accept_last.eq(accept & self.in_last),
-            shift.eq(clearing | (draining & self.out_ready)),
-            last_shift.eq(shift & self.out_last),
+            shift.eq((clearing & self._settled(m)) | (draining & self._taken(m, draining, last_column))),
+            last_shift.eq(shift & last_column),
         ]
         m.d.sync += [
             filling.eq(last_shift | (filling & ~accept_last)),
-            flushing.eq(accept_last),
-            draining.eq(flushing | (draining & ~last_shift)),
+            flushing.eq(Cat(accept_last, flushing[:-1])),
+            draining.eq(flushing[-1] | (draining & ~last_shift)),
             clearing.eq(clearing & ~last_shift),
         ]
         # Zeros, not old or unknown values, while there is no beat: cheaper than an enable.
@@ -220,7 +242,7 @@ class OutputStationaryArray(Block):
             choices = Signal(spec.cols * partial_products.weight_bits(spec))
             self._choices.place(m, "decoder", weight=weight, choices=choices)
             weight = choices
-        self._count_columns(m, shift)
+        self._count_columns(m, shift, last_column)
         self._row.place_each(
             m,
             "row",
@@ -232,7 +254,25 @@ class OutputStationaryArray(Block):
             weight=weight,
             sum=self.out_data,
             **self._row_mode(m, accept, joins),
+            **({"advance": ~self.out_valid | self.out_ready} if staged else {}),
         )
+
+    def _settled(self, m: Module) -> Value:
+        """After a reset: all registers in the trees are zero."""
+        if not self._spec.tree_stages:
+            return Const(1, 1)
+        settling = Signal(self._spec.tree_stages, init=-1)
+        m.d.sync += settling.eq(settling >> 1)
+        return ~settling[0]
+
+    def _taken(self, m: Module, draining: Signal, last_column: Signal) -> Value:
+        """Whether a column's sums are taken: into the registers that the outputs are, if there are any."""
+        if not self._spec.tree_stages:
+            return self.out_ready
+        advance = ~self.out_valid | self.out_ready
+        with m.If(advance):
+            m.d.sync += [self.out_valid.eq(draining), self.out_last.eq(last_column)]
+        return advance
 
     def _joins(self, m: Module) -> Value:
         """How the offered operands are to be read (``composition``)."""
@@ -246,16 +286,16 @@ class OutputStationaryArray(Block):
         """What else rows are connected to."""
         return {}
 
-    def _count_columns(self, m: Module, shift: Signal) -> None:
-        """Drives ``out_last``: column ``cols - 1`` is at the output."""
+    def _count_columns(self, m: Module, shift: Signal, last_column: Signal) -> None:
+        """Drives ``last_column``: column ``cols - 1`` is at the output."""
         cols = self._spec.cols
         if cols == 1:
-            m.d.comb += self.out_last.eq(1)
+            m.d.comb += last_column.eq(1)
             return
         column = Signal(ceil_log2(cols))
         column_plus_1 = named(m, "column_plus_1", column + 1, len(column))
-        m.d.comb += self.out_last.eq(column == cols - 1)
-        following = named(m, "column_next", Mux(self.out_last, 0, column_plus_1), len(column))
+        m.d.comb += last_column.eq(column == cols - 1)
+        following = named(m, "column_next", Mux(last_column, 0, column_plus_1), len(column))
         with m.If(shift):
             m.d.sync += column.eq(following)
 

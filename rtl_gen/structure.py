@@ -14,6 +14,7 @@ from pact_hw.spec import HardwareSpec
 
 from .compressor import Adder, Bit, Reduction, reduce_columns
 from .partial_products import product_bits
+from .staged import reduce_in_stages
 
 FEEDBACK_PS = 220
 """When the accumulator is back at its adders, through the multiplexer."""
@@ -63,11 +64,21 @@ def is_placed(spec: HardwareSpec) -> bool:
 def multiply_add(spec: HardwareSpec, *, addend: str, width: int) -> tuple[list[str], str]:
     """Verilog lines that add the products of ``act`` and ``weight`` to ``addend``; the sum's name."""
     lines, columns = product_bits(spec, width)
-    for number, bits in enumerate(columns):
-        name = f"{addend}[{number}]" if width > 1 else addend
-        bits.append(Bit(FEEDBACK_PS, name, 0))
+    for bits, own in zip(columns, word_bits(addend, width), strict=True):
+        bits.append(own)
     more, _ = placed_sum(spec.name, columns, "total")
     return lines + more, "total"
+
+
+def multiply_accumulate(spec: HardwareSpec, *, kept: str, register: str, width: int) -> list[str]:
+    """Verilog lines by which ``register`` becomes ``kept`` plus the products, in ``tree_stages``."""
+    lines, columns = product_bits(spec, width)
+    return lines + accumulated(spec, columns, word_bits(kept, width), register)
+
+
+def word_bits(word: str, width: int, arrival: float = FEEDBACK_PS, parity: int | None = 0) -> list[Bit]:
+    """The bits of a word that comes back from a register, through a gate."""
+    return [Bit(arrival, f"{word}[{number}]" if width > 1 else word, parity) for number in range(width)]
 
 
 def placed_sum(
@@ -77,6 +88,25 @@ def placed_sum(
     reduction = reduce_columns(columns, label)
     lines = [line for adder in reduction.adders for line in _placed(prefix, adder)]
     return lines + _final(reduction, len(columns), word), reduction
+
+
+def accumulated(
+    spec: HardwareSpec, columns: Sequence[list[Bit]], kept: Sequence[Bit], register: str
+) -> list[str]:
+    """Verilog lines by which ``register`` becomes the bits ``kept`` plus ``columns``, in ``tree_stages``."""
+    if not spec.tree_stages:
+        for bits, own in zip(columns, kept, strict=True):
+            bits.append(own)
+        lines, _ = placed_sum(spec.name, columns, "total_next")
+        return [*lines, f"always @(posedge clk) {register} <= total_next;"]
+    reduction = reduce_in_stages(columns, kept, spec.tree_stages)
+    late = [name for name, _ in reduction.registers]
+    return [
+        *([f"reg {', '.join(late)};"] if late else []),
+        *(line for adder in reduction.adders for line in _placed(spec.name, adder)),
+        *(f"always @(posedge clk) {name} <= {source};" for name, source in reduction.registers),
+        f"always @(posedge clk) {register} <= {_word(list(reduction.bits))};",
+    ]
 
 
 def _placed(prefix: str, adder: Adder) -> list[str]:

@@ -124,6 +124,14 @@ def read_liberty(path: Path) -> str:
     return text
 
 
+_POWER = re.compile(r"\b(?:internal|leakage)_power\s*\([^)]*\)\s*\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}")
+
+
+def without_power(text: str) -> str:
+    """A Liberty ``text`` without what only power is computed from: half of it, or more."""
+    return _POWER.sub("", text)
+
+
 def cells(text: str) -> list[Cell]:
     """The cells of a Liberty library, in the file's order."""
     found: list[Cell] = []

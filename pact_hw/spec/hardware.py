@@ -12,6 +12,7 @@ from .canonical import digest
 from .formats import ActFormat, WeightEncoding, WeightFormat, accumulator_range, check_int, signed_bits
 from .requantiser import MAX_THRESHOLD_BITS, RequantiserKind, RequantiserSpec
 
+MAX_TREE_STAGES = 16
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
@@ -56,6 +57,9 @@ class HardwareSpec:
     acc_bits: int = 0
     narrowest_bits: int = 0
     """Of a composable array: width of its smallest operands, 2 if not given; 0 otherwise."""
+    tree_stages: int = 0
+    """Of a fixed output-stationary array: registers that a product may pass on its way to the accumulator.
+    With any, the correction of the codes is registered as well, and so are the results."""
 
     def __post_init__(self) -> None:
         for dimension in ("rows", "cols", "lanes"):
@@ -74,6 +78,12 @@ class HardwareSpec:
                 f"{self.dataflow.value} array are partial"
             )
         self._check_modes()
+        check_int("tree_stages", self.tree_stages, 0, MAX_TREE_STAGES)
+        if self.tree_stages and not self._may_have_stages:
+            raise InputError(
+                "tree_stages needs a fixed output-stationary array, not a "
+                f"{self.mac_kind.value} {self.dataflow.value} one"
+            )
         # A reduction is padded with zero activations to whole beats, which adds nothing to any sum.
         low, high = accumulator_range(self.act, self.weight, self.max_reduction)
         thresholds = self.requantiser and self.requantiser.kind is RequantiserKind.THRESHOLD
@@ -112,6 +122,10 @@ class HardwareSpec:
         beat = self.lanes << 2 * (len(self.modes) - 1)
         check_int("lanes of the narrowest operands", beat, 1, 1024)
         check_int("max_reduction of a composable array", self.max_reduction, beat, 1 << 20)
+
+    @property
+    def _may_have_stages(self) -> bool:
+        return self.dataflow is Dataflow.OUTPUT_STATIONARY and self.mac_kind is MacKind.FIXED
 
     @property
     def modes(self) -> tuple[int, ...]:
@@ -163,10 +177,18 @@ class HardwareSpec:
     def array_latency_cycles(self) -> int:
         """Cycles from accepting a tile's last operands to offering its first (WS: that) result.
 
-        Output stationary: one operand register, then the accumulator itself. Weight stationary:
+        Output stationary: one operand register, then the accumulator itself; with ``tree_stages``
+        these between the two, one for the correction, and one for the result. Weight stationary:
         one operand register, then one partial-sum register per row, then the corrected output.
         """
-        return 2 if self.dataflow is Dataflow.OUTPUT_STATIONARY else self.rows + 1
+        if self.dataflow is not Dataflow.OUTPUT_STATIONARY:
+            return self.rows + 1
+        return 2 + (self.tree_stages + 2 if self.tree_stages else 0)
+
+    @property
+    def result_latency_cycles(self) -> int:
+        """Registers behind the accumulators, in which results wait while the next tile begins."""
+        return int(self.tree_stages > 0)
 
     @property
     def requantiser_latency_cycles(self) -> int:
@@ -201,7 +223,10 @@ class HardwareSpec:
             "max_reduction": self.max_reduction,
             "acc_bits": self.acc_bits,
             "requantiser": requantiser,
-        } | ({"narrowest_bits": self.narrowest_bits} if self.modes else {})
+            # Members that most arrays lack are not written, so that digests stay what they were.
+            **({"narrowest_bits": self.narrowest_bits} if self.modes else {}),
+            **({"tree_stages": self.tree_stages} if self.tree_stages else {}),
+        }
 
     @classmethod
     def from_json(cls, members: Any) -> HardwareSpec:
@@ -230,6 +255,7 @@ class HardwareSpec:
                 requantiser=requantiser,
                 acc_bits=members["acc_bits"],
                 narrowest_bits=members.get("narrowest_bits", 0),
+                tree_stages=members.get("tree_stages", 0),
             )
         except InputError:
             raise

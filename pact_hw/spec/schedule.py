@@ -72,16 +72,18 @@ class MatrixSchedule:
         """Cycles from one tile's first beat to the next tile's first beat."""
         spec = self.spec
         if self._output_stationary:
-            # The last beat passes the operand register while nothing else happens (1), then the
-            # columns shift out.
-            return self.beats_per_tile + (spec.array_latency_cycles - 1) + spec.cols
+            # The last beat passes the operand register (and stages) while nothing else happens, then
+            # the columns shift out.
+            idle = spec.array_latency_cycles - spec.result_latency_cycles - 1
+            return self.beats_per_tile + idle + spec.cols
         # The next weights are let in when the last result has left the array.
         return spec.rows + self.beats_per_tile + spec.array_latency_cycles
 
     @property
     def cycles(self) -> int:
         """Cycles of the whole product."""
-        return self.tiles * self.tile_cycles + self.spec.requantiser_latency_cycles
+        spec = self.spec
+        return self.tiles * self.tile_cycles + spec.result_latency_cycles + spec.requantiser_latency_cycles
 
     @property
     def macs(self) -> int:
