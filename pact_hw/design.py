@@ -13,9 +13,17 @@ from typing import Any
 
 from .errors import InputError
 from .files import read, read_json, write_json
-from .spec import CoreSpec, HardwareSpec, seal, unseal
+from .spec import CoreSpec, HardwareSpec, digest, seal, unseal
+from .spec.program import FIELDS, TRANSFER_FIELDS
 
 MANIFEST = "design.json"
+PROGRAM_FORMAT = "program format"
+"""The member of a core's ``versions`` that says which programs it understands."""
+
+
+def program_format() -> str:
+    """Digest of how a program lies in memory: a core runs programs of its own format only."""
+    return digest([[list(field) for field in fields] for fields in (FIELDS, TRANSFER_FIELDS)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +57,18 @@ class Design:
     def digest(self) -> str:
         """Of the description that the design was generated from."""
         return self.hardware.digest if self.core is None else self.core.digest
+
+    def runnable_core(self) -> CoreSpec:
+        """The core, if programs of today's format run on it.
+
+        Raises:
+            InputError: the design is an array, or a core of another format.
+        """
+        if self.core is None:
+            raise InputError(f"{self.folder}: is an array, not a core; generate it with --core")
+        if self.versions.get(PROGRAM_FORMAT) != program_format():
+            raise InputError(f"{self.folder}: the core is for programs of another format; generate it again")
+        return self.core
 
     @property
     def verilog(self) -> Path:

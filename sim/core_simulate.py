@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from pact_hw.compiler import compile_network
 from pact_hw.design import Design
-from pact_hw.errors import InputError
 from pact_hw.files import write_json
 from pact_hw.golden import network as golden
 from pact_hw.golden.matmul import Int64
@@ -55,10 +54,9 @@ def simulate_network(
         InputError: the design is no core, the network does not fit it, or a tool is missing.
         SimulationError: no result came: the build failed, or the simulator did.
     """
-    if design.core is None:
-        raise InputError(f"{design.folder}: is an array, not a core; generate it with --core")
+    core = design.runnable_core()
     levels = golden.input_levels(network, tensors, images)
-    compiled = compile_network(network, tensors, design.core)
+    compiled = compile_network(network, tensors, core)
     cut = part(network, compiled, first_layer, last_layer)
     expected = [_values(network, tensors, image) for image in levels]
     speed = build(design, bench=core_bench(design, LEAST_MEMORY_BYTES), progress=progress).parent / SPEED

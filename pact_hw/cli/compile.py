@@ -9,7 +9,6 @@ from typing import Any
 import click
 from rich.table import Table
 
-from ..errors import InputError
 from .options import FOLDER, command, out
 from .output import Output, facts, grid
 
@@ -32,11 +31,10 @@ def compile_command(folder: Path, network: Path, bus_limited: bool, out: Path, a
 
     output = Output(as_json=as_json)
     design = load_design(folder)
-    if design.core is None:
-        raise InputError(f"{folder}: is an array; a network is compiled for a core (generate --core)")
+    core = design.runnable_core()
     spec, tensors = load_network(network)
     with output.progress.task("Compiling"):
-        compiled = compile_network(spec, tensors, design.core, bus_limited=bus_limited)
+        compiled = compile_network(spec, tensors, core, bus_limited=bus_limited)
     save_compiled(out, compiled)
     result = {**compiled.summary(), "out": str(out)}
     output.finish(result, *compiled_tables(f"{spec.name} on {design.top}", result))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pact_hw
-from pact_hw.design import Design, save_manifest
+from pact_hw.design import PROGRAM_FORMAT, Design, program_format, save_manifest
 from pact_hw.errors import InputError
 from pact_hw.files import write_text
 from pact_hw.spec import CoreSpec
@@ -90,7 +90,11 @@ def write_core(spec: CoreSpec, folder: Path, engine: Callable[[CoreSpec], Block]
         hardware=spec.array,
         core=spec,
         ports=top.ports,
-        versions={"pact-hw": pact_hw.__version__, "amaranth": importlib.metadata.version("amaranth")},
+        versions={
+            "pact-hw": pact_hw.__version__,
+            "amaranth": importlib.metadata.version("amaranth"),
+            PROGRAM_FORMAT: program_format(),
+        },
     )
     write_text(design.verilog, verilog_text(spec, top))
     for name, text in {

@@ -66,5 +66,5 @@ def test_what_cannot_be_compiled_is_one_line(folders, capfd):
     assert "the core has activation_words 1000" in err
     code, _, err = call(capfd, "compile", design("array", core=None), *rest)
     assert code == 2
-    assert "is an array; a network is compiled for a core (generate --core)" in err
+    assert "is an array, not a core; generate it with --core" in err
     assert not (folder / "o").exists()

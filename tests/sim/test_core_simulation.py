@@ -9,6 +9,7 @@ from small_cores import small_core, small_network, small_tensors
 from pact_hw.compiler import compile_network
 from pact_hw.errors import InputError
 from pact_hw.golden import network as golden
+from pact_hw.spec.program import FIELDS
 from pact_hw.spec.registers import CoreError
 from rtl_gen.core.emit import write_core
 from rtl_gen.emit import write_design
@@ -189,6 +190,12 @@ def test_the_duration_is_told_before_the_run(design, tmp_path, monkeypatch):
     about, run = told[-2:]
     assert about == (f"{cycles:,} cycles, about {report.predicted_seconds:.0f} s", None)
     assert run == ("simulating core_bench", cycles)
+
+
+def test_a_core_for_programs_of_another_format_is_refused(design, tmp_path, monkeypatch):
+    monkeypatch.setattr("pact_hw.design.FIELDS", FIELDS[1:])
+    with pytest.raises(InputError, match="the core is for programs of another format; generate it again"):
+        simulate_network(design, NETWORK, TENSORS, IMAGES, folder=tmp_path)
 
 
 def test_networks_do_not_run_on_arrays(design, tmp_path):
