@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value, unsigned
 
 from pact_hw.spec import HardwareSpec, WeightEncoding
 
@@ -125,25 +125,3 @@ def corrected(spec: HardwareSpec, acc: Value, too_large_by: Value) -> Value:
     if spec.weight.encoding is WeightEncoding.ODD:
         acc = Cat(Const(0, 1), acc)
     return Cat(acc, Const(0, max(0, spec.acc_bits - len(acc)))) - too_large_by
-
-
-SLOW_DIFFERENCE_BITS = 24
-"""A longer difference takes more than half a nanosecond in ASAP7."""
-
-
-def corrected_fast(m: Module, spec: HardwareSpec, acc: Value, too_large_by: Value) -> Value:
-    """``corrected`` modulo 2**acc_bits; the upper half of a long one for both borrows at once."""
-    if spec.acc_bits <= SLOW_DIFFERENCE_BITS:
-        return corrected(spec, acc, too_large_by)[: spec.acc_bits]
-    if spec.weight.encoding is WeightEncoding.ODD:
-        acc = Cat(Const(0, 1), acc)
-    half = spec.acc_bits // 2
-    (a, a_upper), (b, b_upper) = (
-        (word[:half], word[half : spec.acc_bits])
-        for word in (Cat(value, Const(0, spec.acc_bits)) for value in (acc, too_large_by))
-    )
-    lower = named(m, "lower", a - b, half + 1)  # its highest bit: a borrow
-    width = len(a_upper)
-    upper = named(m, "upper", a_upper - b_upper, width)
-    upper_less_1 = named(m, "upper_less_1", a_upper + named(m, "not_b_upper", ~b_upper, width), width)
-    return Cat(lower[:half], Mux(lower[half], upper_less_1, upper))

@@ -22,7 +22,6 @@ from .arithmetic import (
     act_sum,
     assign,
     corrected,
-    corrected_fast,
     delayed,
     excess,
     named,
@@ -30,6 +29,7 @@ from .arithmetic import (
     product_sum,
 )
 from .block import Block, input_port, output_port
+from .correction import corrected_fast, upper_difference
 from .structure import is_placed, multiply_accumulate
 from .widths import acc_shape, act_sum_shape, code_sum_shape
 
@@ -91,6 +91,7 @@ class Row(Block):
         self._spec = spec
         self._pe = pe
         self._total = None if mode else ActivationTotal(spec)
+        self._upper = upper_difference(spec)
         super().__init__(
             f"{spec.name}_row",
             [
@@ -107,7 +108,7 @@ class Row(Block):
                 ),
                 output_port("sum", spec.acc_bits, "column 0: exact sum, two's complement"),
             ],
-            [pe, *([self._total] if self._total else []), *parts],
+            [pe, *filter(None, (self._total, self._upper)), *parts],
         )
 
     def _build(self, m: Module) -> None:
@@ -139,7 +140,9 @@ class Row(Block):
         if not spec.tree_stages:
             assign(m, self.sum, "sum", corrected(spec, accs[:width], too_large_by))
             return
-        exact = named(m, "exact", corrected_fast(m, spec, accs[:width], too_large_by), len(self.sum))
+        exact = named(
+            m, "exact", corrected_fast(m, spec, accs[:width], too_large_by, self._upper), len(self.sum)
+        )
         with m.If(self.advance):
             m.d.sync += self.sum.eq(exact)
 

@@ -76,7 +76,7 @@ def test_the_tables_areas_are_near_what_the_generator_gives_today(library, tmp_p
         pytest.skip(f"no {path.name} beside the project: cell libraries are not part of it")
     small = [point for point in points() if point.library == library and point.role == "held-out"][:3]
     for index, point in enumerate(small):
-        found = synthesise(write_design(point.spec, tmp_path / str(index)), [path])
+        found = synthesise(write_design(point.spec, tmp_path / str(index)), [path], timed=False)
         assert found["area_um2"] == pytest.approx(point.area_um2, rel=0.02), (
             "renew: benchmarks/area_points.py"
         )
@@ -141,6 +141,11 @@ def test_area_grows_with_bits_and_lanes_and_falls_per_mac_with_lanes(library, da
     per_mac = [area.um2_per_mac for area in by_lanes]
     assert totals == sorted(totals)
     assert per_mac == sorted(per_mac, reverse=True)
+
+
+def test_stages_in_the_tree_are_refused():
+    with pytest.raises(InputError, match=r"^the area model knows arrays without tree_stages, not with 2"):
+        array_area(spec(4, 4, tree_stages=2))
 
 
 def test_an_unknown_library_is_refused():

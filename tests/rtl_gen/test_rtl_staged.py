@@ -17,6 +17,7 @@ from pact_hw.spec import (
     schedule,
 )
 from rtl_gen.compressor import Bit
+from rtl_gen.correction import upper_difference
 from rtl_gen.emit import write_design
 from rtl_gen.staged import reduce_in_stages
 from sim.products import random_products
@@ -130,7 +131,14 @@ POINTS = [
     spec_of(4, stages=1, side=4, lanes=2, encoding=WeightEncoding.TWOS_COMPLEMENT),
     spec_of(8, stages=6, side=4, lanes=2, requantiser=RequantiserSpec(), name="levels"),
     spec_of(16, stages=2, side=1, lanes=1),
+    spec_of(9, stages=1, side=2, lanes=1, encoding=WeightEncoding.TWOS_COMPLEMENT, acc_bits=33),
 ]
+
+
+def test_only_a_long_correction_is_in_halves():
+    assert upper_difference(POINTS[0]) is None
+    assert upper_difference(POINTS[3]).width == POINTS[3].acc_bits - POINTS[3].acc_bits // 2
+    assert upper_difference(spec_of(16, stages=0)) is None
 
 
 @pytest.mark.parametrize("spec", [POINTS[0], *(pytest.param(s, marks=pytest.mark.slow) for s in POINTS[1:])])

@@ -1,0 +1,58 @@
+"""The correction of a row's codes in half a nanosecond: long differences in two halves."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+
+from pact_hw.spec import HardwareSpec, WeightEncoding
+
+from .arithmetic import corrected, named
+from .block import Block, input_port, output_port
+
+SLOW_BITS = 24
+"""A longer difference takes more than half a nanosecond in ASAP7."""
+
+
+class UpperDifference(Block):
+    """The upper half of a difference, for both borrows; a module, lest synthesis share one subtractor."""
+
+    def __init__(self, spec: HardwareSpec) -> None:
+        self.width = spec.acc_bits - spec.acc_bits // 2
+        super().__init__(
+            f"{spec.name}_upper_difference",
+            [
+                input_port("a", self.width, "upper half of the minuend"),
+                input_port("b", self.width, "upper half of the subtrahend"),
+                output_port("difference", self.width, "a - b"),
+                output_port("less_1", self.width, "a - b - 1"),
+            ],
+            clocked=False,
+        )
+
+    def _build(self, m: Module) -> None:
+        not_b = named(m, "not_b", ~self.b, self.width)
+        m.d.comb += [
+            self.difference.eq(named(m, "exact", self.a - self.b, self.width)),
+            self.less_1.eq(named(m, "exact_less_1", self.a + not_b, self.width)),
+        ]
+
+
+def upper_difference(spec: HardwareSpec) -> UpperDifference | None:
+    """What ``corrected_fast`` needs, if anything."""
+    return UpperDifference(spec) if spec.tree_stages and spec.acc_bits > SLOW_BITS else None
+
+
+def corrected_fast(
+    m: Module, spec: HardwareSpec, acc: Value, too_large_by: Value, upper: UpperDifference | None
+) -> Value:
+    """``arithmetic.corrected`` modulo 2**acc_bits, the halves of a long one at once."""
+    if upper is None:
+        return corrected(spec, acc, too_large_by)
+    if spec.weight.encoding is WeightEncoding.ODD:
+        acc = Cat(Const(0, 1), acc)
+    a, b = (Cat(value, Const(0, spec.acc_bits))[: spec.acc_bits] for value in (acc, too_large_by))
+    half = spec.acc_bits - upper.width
+    lower = named(m, "lower", a[:half] - b[:half], half + 1)  # its highest bit: a borrow
+    difference, less_1 = Signal(upper.width, name="upper"), Signal(upper.width, name="upper_less_1")
+    upper.place(m, "upper_difference", a=a[half:], b=b[half:], difference=difference, less_1=less_1)
+    return Cat(lower[:half], Mux(lower[half], less_1, difference))
