@@ -98,7 +98,9 @@ def save_manifest(design: Design) -> None:
         "acc_bits": spec.acc_bits,
         "latency_cycles": spec.latency_cycles,
         "ports": [vars(port) for port in design.ports],
-        "versions": design.versions,
+        "versions": design.versions
+        if design.core is None
+        else {PROGRAM_FORMAT: program_format(), **design.versions},
     }
     write_json(design.manifest, seal(body))
 
