@@ -12,16 +12,19 @@ from pact_hw.errors import InputError
 from pact_hw.golden import matmul
 from pact_hw.spec import (
     HardwareSpec,
-    RequantiserKind,
     RequantiserSpec,
     WeightEncoding,
     accumulator_range,
     schedule,
 )
 
+from .random_scales import extreme, spread
 from .scales import Int64, Scale, Thresholds
 
 __all__ = ["MatrixProduct", "Scale", "Thresholds", "random_products"]
+
+MANY_CHANNELS = 24
+"""Of products that are to meet many different constants."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -185,7 +188,13 @@ def _corner_cases(spec: HardwareSpec, rng: np.random.Generator) -> Iterator[Matr
         product = MatrixProduct(name=name, act=act, weight=weight)
         yield product
         if spec.requantiser is not None:
-            yield _extreme(product, spec, spec.requantiser)
+            many = replace(product, weight=np.full((longest, MANY_CHANNELS), code, dtype=np.int64))
+            scale, residual = extreme(spec, spec.requantiser, rows, MANY_CHANNELS)
+            yield replace(many, name=f"{name}, extreme constants", scale=scale, residual=residual)
+            yield replace(_scaled(many, spec, rng), name=f"{name}, many channels")
+    if spec.requantiser is not None:
+        many = _random("many channels", spec, rng, rows, min(longest, 2 * spec.lanes), 2 * MANY_CHANNELS)
+        yield _scaled(many, spec, rng)
     # Beyond the array in M and N, and a last beat that is not full.
     k = min(longest, 2 * _reduction_step(spec) + 1)
     beyond = _random("beyond the array", spec, rng, 2 * rows + 1, k, 2 * cols + 1)
@@ -205,79 +214,10 @@ def _random(name: str, spec: HardwareSpec, rng: np.random.Generator, m: int, k: 
     )
 
 
-def _largest_mult(spec: HardwareSpec, requantiser: RequantiserSpec) -> int:
-    """The largest multiplier that fits its port, and the reference's 64 bits with every accumulator."""
-    low, high = accumulator_range(spec.act, spec.weight, spec.max_reduction)
-    return min((1 << (requantiser.mult_bits - 1)) - 1, (1 << 62) // max(-low, high, 1))
-
-
-def _extreme(product: MatrixProduct, spec: HardwareSpec, requantiser: RequantiserSpec) -> MatrixProduct:
-    """``product`` with the largest constants of both signs, column by column."""
-    if requantiser.kind is RequantiserKind.THRESHOLD:
-        return _extreme_thresholds(product, requantiser)
-    m, _k, n = product.shape
-    sign = np.where(np.arange(n) % 2, -1, 1)
-    scale = Scale(
-        mult=sign * _largest_mult(spec, requantiser),
-        add=sign * ((1 << min(requantiser.add_bits - 1, 61)) - 1),
-        shift=np.where(np.arange(n) % 3, requantiser.max_shift, 0),
-        residual_mult=-sign * _largest_mult(spec, requantiser),
-        limit=(1 << requantiser.level_bits) - 1,
-    )
-    residual = np.full((m, n), (1 << requantiser.residual_bits) - 1, dtype=np.int64)
-    return replace(product, name=f"{product.name}, extreme scale", scale=scale, residual=residual)
-
-
 def _scaled(product: MatrixProduct, spec: HardwareSpec, rng: np.random.Generator) -> MatrixProduct:
     """``product`` with random constants that spread its sums over the levels, if there is a requantiser."""
-    requantiser = spec.requantiser
-    if requantiser is None:
+    if spec.requantiser is None:
         return product
-    if requantiser.kind is RequantiserKind.THRESHOLD:
-        return _thresholded(product, spec, requantiser, rng)
-    m, _k, n = product.shape
-    largest = _largest_mult(spec, requantiser)
-    mult = rng.integers(-largest, largest + 1, n)
-    residual_mult = rng.integers(-largest, largest + 1, n)
-    spread = np.abs(matmul(product.act, product.weight, spec.weight)).max(axis=0) + 1
-    bits = np.array([(int(s) * abs(int(f))).bit_length() for s, f in zip(spread, mult, strict=True)])
-    shift = np.clip(bits - requantiser.level_bits + rng.integers(-1, 2, n), 0, requantiser.max_shift)
-    add = rng.integers(-(1 << (requantiser.add_bits - 1)), 1 << (requantiser.add_bits - 1), n)
-    add >>= np.maximum(requantiser.add_bits - 1 - np.maximum(bits, 1), 0)
-    scale = Scale(
-        mult=mult,
-        add=np.clip(add, -(1 << 61), 1 << 61),
-        shift=shift,
-        residual_mult=residual_mult,
-        limit=int(rng.integers(0, 1 << requantiser.level_bits)),
-    )
-    residual = rng.integers(0, 1 << requantiser.residual_bits, (m, n))
-    return replace(product, scale=scale, residual=residual)
-
-
-def _extreme_thresholds(product: MatrixProduct, requantiser: RequantiserSpec) -> MatrixProduct:
-    """``product`` with thresholds that every sum reaches, or none, of both signs, column by column."""
-    m, _k, n = product.shape
-    column = np.arange(n)
-    far = np.where(column // 2 % 2, 1, -1) << 61
-    scale = Thresholds(
-        thresholds=np.tile(far[:, None, None], (1, requantiser.threshold_sets, requantiser.steps)),
-        sign=np.where(column % 2, -1, 1),
-    )
-    residual = np.full((m, n), (1 << requantiser.residual_bits) - 1, dtype=np.int64)
-    return replace(product, name=f"{product.name}, extreme thresholds", scale=scale, residual=residual)
-
-
-def _thresholded(
-    product: MatrixProduct, spec: HardwareSpec, requantiser: RequantiserSpec, rng: np.random.Generator
-) -> MatrixProduct:
-    """``product`` with random thresholds among its sums, some of which are met exactly."""
-    m, _k, n = product.shape
     sums = matmul(product.act, product.weight, spec.weight)
-    steps = int(rng.integers(1, requantiser.steps + 1))
-    chosen = rng.integers(0, m, (n, requantiser.threshold_sets, steps))
-    sign = np.where(rng.integers(0, 2, n), 1, -1)
-    met = sums[chosen, np.arange(n)[:, None, None]] * sign[:, None, None]
-    scale = Thresholds(thresholds=np.sort(met + rng.integers(-2, 3, met.shape)), sign=sign)
-    residual = rng.integers(0, requantiser.threshold_sets, (m, n))
+    scale, residual = spread(spec, spec.requantiser, sums, rng)
     return replace(product, scale=scale, residual=residual)
