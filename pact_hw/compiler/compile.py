@@ -15,7 +15,7 @@ from ..spec import NetworkSpec
 from ..spec.core import CoreSpec
 from ..spec.core_schedule import operation_cycles
 from ..spec.network import INPUT
-from ..spec.program import Opcode
+from ..spec.program import FIELDS, WORDS, Opcode, encode
 from .allocation import Life, allocate
 from .compiled import Compiled, LayerReport, Logits
 from .fields import operation_fields
@@ -88,12 +88,14 @@ class _Compiler:
                 model.weights(work, tiling.weight_reads)
             if index == 0 or work.strip > self._works[index - 1].strip:
                 self._bring_strip(model, work.strip + 1)
-            operations.append(
-                operation_fields(
-                    work, tiling, self._placements, self._core, constants=constants,
-                    after_transfers=after,
-                )
-            )  # fmt: skip
+            fields = operation_fields(
+                work, tiling, self._placements, self._core, constants=constants, after_transfers=after
+            )
+            try:
+                encode(FIELDS, fields, WORDS)
+            except InputError as error:
+                raise InputError(f"layer {work.layer!r}: {error}") from None
+            operations.append(fields)
         image = model.image(operations)
         return Compiled(
             network_digest=self._network.digest,

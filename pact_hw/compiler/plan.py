@@ -12,6 +12,9 @@ from .placement import Placement
 from .tiling import Planes, Tiling, choose
 from .work import Work
 
+_LONGEST = 1 << 15
+"""Pixels of a line: so that its fields hold them, and what lies a tile beyond."""
+
 
 def flattened(work: Work, placements: dict[str, Placement]) -> Work:
     """A 1 x 1 convolution as one over a single line: its pixels need no neighbours.
@@ -23,7 +26,8 @@ def flattened(work: Work, placements: dict[str, Placement]) -> Work:
     if residual is not None:
         whole.append((placements[residual.tensor], work.out_width))
     one = work.opcode == Opcode.MATRIX and work.y == work.x == (1, 1, 0) and work.out is not None
-    if not one or any(place.width != width for place, width in whole):
+    longest = work.out_height * max(source.width, work.out_width)
+    if not one or longest > _LONGEST or any(place.width != width for place, width in whole):
         return work
     height = work.out_height
     return replace(

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from ..errors import InputError
 from ..spec.core import CoreSpec
 from ..spec.core_schedule import operation_cycles
-from ..spec.program import Opcode
+from ..spec.program import FIELDS, Opcode
 from .limits import HINT
 from .work import Work
+
+_MOST = (1 << next(field.bits for field in FIELDS if field.name == "tiles_y")) - 1
+"""Iterations of a loop over pixels."""
 
 
 def bus_beats(core: CoreSpec, bits: int) -> int:
@@ -89,10 +92,12 @@ def _candidates(work: Work, core: CoreSpec) -> Iterator[dict[str, int]]:
                     patch_x = _patch(work, block_x, work.x.kernel, work.x.stride)
                     tiles_x = -(-work.out_width // (grid_x * block_x))
                     fits = patch_y * patch_x * pixel_words <= core.patch_words
+                    tiles_y = -(-work.out_height // (grid_y * block_y))
+                    fits &= max(tiles_y, tiles_x, channel_tiles, patch_y, patch_x) <= _MOST
                     if fits and (channel_tiles == 1 or tiles_x == 1):
                         yield {
                             "grid_y": grid_y, "grid_x": grid_x, "block_y": block_y, "block_x": block_x,
-                            "tiles_y": -(-work.out_height // (grid_y * block_y)), "tiles_x": tiles_x,
+                            "tiles_y": tiles_y, "tiles_x": tiles_x,
                             "patch_y": patch_y, "patch_x": patch_x, "pixel_words": pixel_words,
                             "n_tiles": work.n_tiles // channel_tiles, "channel_tiles": channel_tiles,
                         }  # fmt: skip

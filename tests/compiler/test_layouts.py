@@ -125,3 +125,34 @@ def test_a_pixel_beside_the_image_is_level_0():
     corner = words[0, 0, 0] + (words[0, 0, 1].astype(int) << 4)
     assert corner.ravel().tolist() == [127] * 20 + [0] * 4
     assert not replace(compiled.image.placement, low=0).low
+
+
+def test_images_beyond_what_a_line_of_the_program_holds():
+    """300 x 300 pixels are not flattened to one line, nor cut into more tiles than can be counted."""
+    act = ActFormat(bits=4)
+    network = one_conv(c=4, k=4, kernel=1, padding=0, size=(300, 300), act=act, weight=WeightFormat(bits=4))
+    pool = LayerSpec(
+        name="logits", kind=LayerKind.SUM, source="conv", act=act, in_channels=4, out_channels=4, kernel=1,
+        stride=150,
+    )  # fmt: skip
+    network = replace(network, layers=(network.layers[0], pool))
+    core = big_core(small_array(rows=2), activation_words=1 << 20)
+    compiled = compile_network(network, random_tensors(network, 0), core)
+    assert compiled.operations[0]["source_height"] == 300
+
+
+def test_what_no_field_holds_names_its_layer():
+    act = ActFormat(bits=4)
+    pool = LayerSpec(
+        name="logits", kind=LayerKind.SUM, source="input", act=act, in_channels=4, out_channels=4, kernel=256
+    )  # fmt: skip
+    network = NetworkSpec(
+        name="pool", input_channels=4, input_height=256, input_width=256, input_act=act, layers=(pool,)
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"^layer 'logits' adds up 65536 products, the core at most 4608: "):
+        compile_network(network, {}, big_core(small_array(), activation_words=1 << 20))
+    array = small_array(max_reduction=1 << 16)
+    with pytest.raises(
+        InputError, match=r"^layer 'logits': grid_y in a program must be from 0 to 255, not 256$"
+    ):
+        compile_network(network, {}, big_core(array, activation_words=1 << 20))
