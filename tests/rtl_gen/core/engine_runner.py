@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from sim.compiler import cache_folder, call, compiler_for, whole_folder
 BENCH = Path(__file__).with_name("engine_bench.cpp")
 
 
+@cache
 def engine_program(core):
     """The simulator of ``core``'s engine, built once."""
     text = verilog_text(core, Engine(core))

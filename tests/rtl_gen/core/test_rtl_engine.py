@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from pact_hw.spec import (
     WeightEncoding,
     WeightFormat,
 )
+from pact_hw.spec.core import Depthwise
 from pact_hw.spec.program import FIELDS, WORDS, Opcode, encode
 from pact_hw.spec.registers import CoreError
 from pact_hw.tools import verilator
@@ -44,6 +46,18 @@ SHAPES = {  # rows, cols, lanes, act bits, weight bits
     "uneven": (6, 8, 2, 3, 2, TWOS),
     "binary": (2, 4, 4, 1, 1, ODD),
     "pairs": (4, 4, 4, 4, 4, TWOS),
+    "one requantiser": (4, 4, 4, 4, 4, ODD),
+    "two requantisers": (2, 8, 2, 2, 4, ODD),
+    "diagonal": (4, 4, 1, 4, 4, ODD),
+    "diagonal pairs": (4, 4, 8, 4, 4, TWOS),
+}
+MORE = {
+    # Addresses have more bits than the fields of lines and pixels.
+    "tiny": {"activation_words": 1 << 17},
+    "one requantiser": {"requantisers": 1},
+    "two requantisers": {"requantisers": 2},
+    "diagonal": {"depthwise": Depthwise.DIAGONAL},
+    "diagonal pairs": {"depthwise": Depthwise.DIAGONAL, "requantisers": 2},
 }
 
 
@@ -53,8 +67,51 @@ def core_of(shape, **sizes):
         act=ActFormat(bits=act), weight=WeightFormat(bits=weight, encoding=encoding), rows=rows, cols=cols,
         lanes=lanes, name="core", max_reduction=4608, requantiser=RequantiserSpec(),
     )  # fmt: skip
-    members = {"activation_words": 8192, "patch_words": 1024, "weight_words": 2048, **sizes}
+    members = {"activation_words": 8192, "patch_words": 1024, "weight_words": 2048}
+    members |= MORE.get(shape, {}) | sizes
     return CoreSpec(array=array, **members)
+
+
+def depthwise(random, encoding):
+    """Depthwise convolutions of all kinds, and what joins their channels."""
+    channels, size = int(random.integers(1, 40)), int(random.integers(5, 10))
+    kernel, lowest = int(random.choice([1, 2, 3, 5])), 1 if encoding is ODD else 2
+    act, out = (ActFormat(bits=int(random.integers(1, 9))) for _ in range(2))
+    weight = WeightFormat(bits=int(random.integers(lowest, 8)), encoding=encoding)
+    conv = {"kind": LayerKind.CONV, "weight": weight}
+    first = LayerSpec(
+        name="first", source="input", act=act, in_channels=channels, out_channels=channels, groups=channels,
+        kernel=kernel, stride=int(random.integers(1, 3)), padding=int(random.integers(0, kernel // 2 + 1)),
+        out=out, **conv,
+    )  # fmt: skip
+    _, y, x = first.out_shape((channels, size, size))
+    joined = LayerSpec(
+        name="joined", source="first", act=out, in_channels=channels, out_channels=6, out=act, **conv
+    )
+    second = LayerSpec(
+        name="second", source="joined", act=act, in_channels=6, out_channels=6, groups=6,
+        kernel=min(3, y), padding=int(y > 2), out=act, **conv,
+    )  # fmt: skip
+    _, y, x = second.out_shape((6, y, x))
+    logits = LayerSpec(
+        name="logits", kind=LayerKind.LINEAR, source="second", act=act, weight=weight,
+        in_channels=6 * y * x, out_channels=3,
+    )  # fmt: skip
+    return NetworkSpec(
+        name="depthwise", input_channels=channels, input_height=size, input_width=size, input_act=act,
+        layers=(first, joined, second, logits),
+    )  # fmt: skip
+
+
+def run_compiled(core, network, number, folder, waits=(0.0, 0.0)):
+    """Compile ``network``, run it on the engine and check all; the operations."""
+    tensors, levels = random_tensors(network, number), random_levels(network, number)
+    compiled = compile_network(network, tensors, core)
+    lines = bus_words(core, compiled.transfers, compiled.model, compiled.input_bytes(levels))
+    gap, held = waits
+    output, end = run_engine(engine_program(core), folder, lines, seed=number % 1000, gap=gap, held=held)
+    check_run(core, network, tensors, levels, compiled, output, end)
+    return compiled.operations
 
 
 @pytest.mark.parametrize(
@@ -62,7 +119,6 @@ def core_of(shape, **sizes):
 )
 def test_random_networks_bit_by_bit_and_cycle_by_cycle(shape, tmp_path):
     core = core_of(shape)
-    program = engine_program(core)
     ran = 0
 
     @seed(1)
@@ -73,19 +129,24 @@ def test_random_networks_bit_by_bit_and_cycle_by_cycle(shape, tmp_path):
     def check(data, number, waits):
         nonlocal ran
         network = data.draw(networks(odd=core.array.weight.encoding is ODD))
-        tensors, levels = random_tensors(network, number), random_levels(network, number)
         try:
-            compiled = compile_network(network, tensors, core)
+            run_compiled(core, network, number, tmp_path, waits)
         except InputError:
             return
-        lines = bus_words(core, compiled.transfers, compiled.model, compiled.input_bytes(levels))
-        gap, held = waits
-        output, end = run_engine(program, tmp_path, lines, seed=number % 1000, gap=gap, held=held)
-        check_run(core, network, tensors, levels, compiled, output, end)
         ran += 1
 
     check()
     assert ran > 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape.startswith("diagonal")])
+def test_depthwise_networks_along_the_diagonal(shape, tmp_path):
+    core = core_of(shape)
+    for number in range(20):
+        network = depthwise(np.random.default_rng(number), core.array.weight.encoding)
+        operations = run_compiled(core, network, number, tmp_path, (0.3, 0.2) if number % 2 else (0, 0))
+        assert sum(fields["diagonal"] for fields in operations) == 2
 
 
 ACT = ActFormat(bits=4)
@@ -154,9 +215,9 @@ def test_a_count_of_zero_is_an_error(small, tmp_path, name, operation):
         (0, {"out": 1 << 26}, CoreError.BAD_OPERATION),  # does not fit its register
         (0, {"out_planes": 2, "drain_step": 1}, CoreError.BAD_OPERATION),
         (0, {"act_slices": 3}, CoreError.BAD_OPERATION),
-        (0, {"source": 8190}, CoreError.ADDRESS_RANGE),
-        (0, {"out": 8190}, CoreError.ADDRESS_RANGE),
-        (1, {"residual": 8191}, CoreError.ADDRESS_RANGE),
+        (0, {"source": (1 << 17) - 2}, CoreError.ADDRESS_RANGE),
+        (0, {"out": (1 << 17) - 2}, CoreError.ADDRESS_RANGE),
+        (1, {"residual": (1 << 17) - 1}, CoreError.ADDRESS_RANGE),
         (0, {"patch_y": 1500}, CoreError.ADDRESS_RANGE),  # more than a patch holds
         (0, {"kernel_y": 2000}, None),  # waits for weights that do not come: the watchdog's matter
     ],
@@ -192,7 +253,7 @@ def test_a_program_without_an_end_is_an_error(small, tmp_path):
     assert end["error"] in (CoreError.ADDRESS_RANGE, CoreError.BAD_OPERATION)
 
 
-@pytest.mark.parametrize("shape", ["tiny", "whole"])
+@pytest.mark.parametrize("shape", ["tiny", pytest.param("whole", marks=pytest.mark.slow)])
 def test_the_verilog_is_lint_clean(shape, tmp_path):
     core = core_of(shape)
     path = tmp_path / "engine.v"
