@@ -91,6 +91,8 @@ class CoreSpec:
                 "a core's array is output-stationary and fixed, not "
                 f"{array.dataflow.value} and {array.mac_kind.value}"
             )
+        if array.tree_stages:
+            raise InputError(f"a core's array has tree_stages 0, not {array.tree_stages}")
         if array.requantiser is None:
             raise InputError("a core's array needs a requantiser")
         if array.requantiser.kind is not RequantiserKind.MULTIPLY_SHIFT:

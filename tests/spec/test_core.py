@@ -63,6 +63,7 @@ WRONG = [
         "a core's array is output",
     ),
     ({"array": array(requantiser=None)}, "a core's array needs a requantiser$"),
+    ({"array": array(tree_stages=1)}, "a core's array has tree_stages 0, not 1$"),
     ({"array": array(rows=1)}, "rows of a core must be an integer from 2 to 1024, not 1$"),
     (
         {"array": array(cols=3, lanes=9)},

@@ -54,6 +54,8 @@ SHAPES = {  # rows, cols, lanes, act bits, weight bits
 MORE = {
     # Addresses have more bits than the fields of lines and pixels.
     "tiny": {"activation_words": 1 << 17},
+    # No size is a power of two.
+    "uneven": {"activation_words": 8001, "patch_words": 777, "weight_words": 1555, "constant_words": 99},
     "one requantiser": {"requantisers": 1},
     "two requantisers": {"requantisers": 2},
     "diagonal": {"depthwise": Depthwise.DIAGONAL},
