@@ -20,8 +20,6 @@ _FIELDS = (
     "residual_tile_x", "residual_tile_y", "residual_planes", "residual_first", "residual_count",
     "constants", "constants_tile_x", "drain_step",
 )  # fmt: skip
-LATENCY_CYCLES = 3
-"""From a pass's last beat, or the begin of a window operation, to the first turn."""
 
 
 class Pace(Block):

@@ -17,9 +17,6 @@ from .operand import level_bits
 from .sizes import constant_bits, field_ports, group_bits
 from .transfers import chosen
 
-LATENCY_CYCLES = 4
-"""From ``done`` to the first levels: sum, products, total, level."""
-
 
 class LevelRequantiser(Requantiser):
     """clip((acc * mult + residual * residual_mult + add) >> shift, 0, limit); the level is not registered."""
