@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import operator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
 from ..progress import SILENT, Progress
 from ..qat.checkpoint import CHECKPOINT
+from ..qat.layers import QuantConv2d, QuantLinear
 from ..qat.networks.catalogue import entry
 from ..qat.normalise import Normalise
 from ..qat.pact import ActQuantiser
@@ -35,24 +37,68 @@ class _Follower(fx.Interpreter):
     ) -> None:
         super().__init__(model)
         self.theirs, self.layers = found, layers
+        self.reach: dict[fx.Node, Tensor] = {}
+        """By node what its terms add up to without their signs: what float32's error is relative to."""
 
     def run_node(self, n: fx.Node) -> Any:
         result = super().run_node(n)
+        if not isinstance(result, Tensor):
+            return result
         module = self.module.get_submodule(str(n.target)) if n.op == "call_module" else None
         if not isinstance(module, ActQuantiser):
+            self.reach[n] = self._reach(n, module, result)
             return result
         value = module.alpha.item() / module.format.max
         theirs = torch.from_numpy(np.rint(self.theirs[n.name] / np.float32(value)).astype(np.float64))
         (read, *_), _ = self.fetch_args_kwargs_from_env(n)
         z: Tensor = read / value
+        reach = (self.reach[n.all_input_nodes[0]] / value).clamp(min=1)
         wrong = (result / value).round() != theirs
-        near = (z - z.floor() - 0.5).abs() <= float(FLOAT_ERROR) * max(1.0, z.abs().max().item())
+        near = (z - z.floor() - 0.5).abs() <= float(FLOAT_ERROR) * reach
         ties = int((wrong & near).sum())
         counts = self.layers.setdefault(str(n.target), dict.fromkeys(COUNTS, 0))
         counts["levels_compared"] += theirs.numel()
         counts["level_mismatches"] += int(wrong.sum()) - ties
         counts["float_ties"] += ties
-        return theirs * value
+        levels: Tensor = theirs * value
+        self.reach[n] = levels.abs()
+        return levels
+
+    def _reach(self, n: fx.Node, module: Any, result: Tensor) -> Tensor:
+        given = [self.reach[x] for x in n.all_input_nodes if x in self.reach]
+        if isinstance(module, QuantConv2d | QuantLinear):
+            # Worked out by the layer itself, of absolute values.
+            bias = None if module.bias is None else nn.Parameter(module.bias.abs())
+            layer = copy.copy(module)
+            layer._parameters = {**module._parameters, "bias": bias}
+            layer._modules = {"weight_quantiser": _Magnitudes(module.weight_quantiser)}
+            reach: Tensor = layer(given[0])
+            return reach
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            shape = (1, -1, *[1] * (result.ndim - 2))
+            variance, mean = module.running_var, module.running_mean
+            assert variance is not None
+            assert mean is not None
+            factor, offset = 1 / (variance + module.eps).sqrt(), torch.zeros_like(mean)
+            if module.affine:
+                factor, offset = factor * module.weight.abs(), module.bias.abs()
+            return factor.reshape(shape) * (given[0] + mean.abs().reshape(shape)) + offset.reshape(shape)
+        if n.target in (operator.add, torch.add):
+            return sum(given[1:], given[0])
+        return result.abs()
+
+
+class _Magnitudes(nn.Module):
+    """The absolute values of a layer's quantised weights."""
+
+    def __init__(self, quantiser: nn.Module) -> None:
+        super().__init__()
+        self.quantiser = quantiser
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """``|quantiser(weight)|``."""
+        magnitudes: Tensor = self.quantiser(weight).abs()
+        return magnitudes
 
 
 def export_torch(

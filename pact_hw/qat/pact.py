@@ -68,26 +68,32 @@ class _Quantiser(torch.autograd.Function):
         return z.round_().clamp_(low, high).mul_(alpha).div_(high).to(x.dtype)
 
 
+def _equation_3(x: Tensor, alpha: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradients of x, in ``_single``'s type, and of alpha."""
+    wide, gradient = _single(x), _single(gradient)
+    buffer = wide - alpha
+    above = _sum(_where_not_negative(gradient, buffer, out=buffer))
+    below_alpha = _where_positive(gradient, torch.sub(alpha, wide, out=buffer), out=buffer)
+    return _where_not_negative(below_alpha, wide, out=buffer), above
+
+
 class _Pact(_Quantiser):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
         x, alpha = ctx.saved_tensors
-        wide, gradient = _single(x), _single(gradients[0])
-        buffer = wide - alpha
-        above = _sum(_where_not_negative(gradient, buffer, out=buffer))
-        below_alpha = _where_positive(gradient, torch.sub(alpha, wide, out=buffer), out=buffer)
-        return _where_not_negative(below_alpha, wide, out=buffer).to(x.dtype), above, None, None
+        inside, above = _equation_3(x, alpha, gradients[0])
+        return inside.to(x.dtype), above, None, None
 
 
 class _PactPlus(_Quantiser):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        inside, above, *_ = _Pact.backward(ctx, *gradients)
         x, alpha = ctx.saved_tensors
+        inside, above = _equation_3(x, alpha, gradients[0])
         # Outside the range nothing counts, but it must be finite.
         z = _single(x).mul(ctx.high).div_(alpha).clamp_(0, 2 * ctx.high)
         error = z.round().sub_(z).div_(ctx.high)
-        return inside, above + _sum(error.mul_(inside)), None, None
+        return inside.to(x.dtype), above + _sum(error.mul_(inside)), None, None
 
 
 class _SignedPact(_Quantiser):
