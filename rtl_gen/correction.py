@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 from pact_hw.spec import HardwareSpec, WeightEncoding
 
-from .arithmetic import corrected, named
+from .arithmetic import corrected, excess, named
 from .block import Block, input_port, output_port
 
 SLOW_BITS = 24
@@ -38,8 +38,15 @@ class UpperDifference(Block):
 
 
 def upper_difference(spec: HardwareSpec) -> UpperDifference | None:
-    """What ``corrected_fast`` needs, if anything."""
+    """What ``excess_fast`` and ``corrected_fast`` need, if anything."""
     return UpperDifference(spec) if spec.tree_stages and spec.acc_bits > SLOW_BITS else None
+
+
+def excess_fast(m: Module, spec: HardwareSpec, total: Value, upper: UpperDifference | None) -> Value:
+    """``arithmetic.excess``, which ``acc_bits`` bits hold, the halves of a long one at once."""
+    if upper is None or spec.weight.encoding is not WeightEncoding.ODD:
+        return excess(m, spec, total)
+    return _in_halves(m, spec, "excess", total << spec.weight.bits, total, upper)
 
 
 def corrected_fast(
@@ -50,9 +57,14 @@ def corrected_fast(
         return corrected(spec, acc, too_large_by)
     if spec.weight.encoding is WeightEncoding.ODD:
         acc = Cat(Const(0, 1), acc)
-    a, b = (Cat(value, Const(0, spec.acc_bits))[: spec.acc_bits] for value in (acc, too_large_by))
+    return _in_halves(m, spec, "sum", acc, too_large_by, upper)
+
+
+def _in_halves(m: Module, spec: HardwareSpec, name: str, a: Value, b: Value, upper: UpperDifference) -> Value:
+    """``a - b`` modulo 2**acc_bits."""
+    a, b = (Cat(value, Const(0, spec.acc_bits))[: spec.acc_bits] for value in (a, b))
     half = spec.acc_bits - upper.width
-    lower = named(m, "lower", a[:half] - b[:half], half + 1)  # its highest bit: a borrow
-    difference, less_1 = Signal(upper.width, name="upper"), Signal(upper.width, name="upper_less_1")
-    upper.place(m, "upper_difference", a=a[half:], b=b[half:], difference=difference, less_1=less_1)
+    lower = named(m, f"{name}_lower", a[:half] - b[:half], half + 1)  # its highest bit: a borrow
+    difference, less_1 = (Signal(upper.width, name=f"{name}_upper{end}") for end in ("", "_less_1"))
+    upper.place(m, f"{name}_difference", a=a[half:], b=b[half:], difference=difference, less_1=less_1)
     return Cat(lower[:half], Mux(lower[half], less_1, difference))

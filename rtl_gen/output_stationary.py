@@ -29,7 +29,7 @@ from .arithmetic import (
     product_sum,
 )
 from .block import Block, input_port, output_port
-from .correction import corrected_fast, upper_difference
+from .correction import corrected_fast, excess_fast, upper_difference
 from .structure import is_placed, multiply_accumulate
 from .widths import acc_shape, act_sum_shape, code_sum_shape
 
@@ -118,7 +118,10 @@ class Row(Block):
         m.d.sync += act.eq(accepted)
         operands: Value = act
         if partial_products.in_pairs(spec):
-            sums = partial_products.pair_sums(m, spec, accepted)
+            # With stages there is no time for an addition after it is known whether the beat is accepted.
+            staged = spec.tree_stages > 0
+            sums = partial_products.pair_sums(m, spec, self._offered(m) if staged else accepted)
+            sums = Mux(self.accept, sums, 0) if staged else sums
             pair_sums = Signal(len(sums), name="pair_sums_q")
             m.d.sync += pair_sums.eq(sums)
             operands = partial_products.with_pair_sums(spec, act, pair_sums)
@@ -136,13 +139,12 @@ class Row(Block):
             **self._pe_mode(),
         )
         total = self._act_total(m, act)
-        too_large_by = delayed(m, "excess", self._excess(m, total), int(spec.tree_stages > 0))
         if not spec.tree_stages:
-            assign(m, self.sum, "sum", corrected(spec, accs[:width], too_large_by))
+            assign(m, self.sum, "sum", corrected(spec, accs[:width], self._excess(m, total)))
             return
-        exact = named(
-            m, "exact", corrected_fast(m, spec, accs[:width], too_large_by, self._upper), len(self.sum)
-        )
+        too_large_by = delayed(m, "excess_q", excess_fast(m, spec, total, self._upper), 1)
+        column_sum = corrected_fast(m, spec, accs[:width], too_large_by, self._upper)
+        exact = named(m, "exact", column_sum, spec.acc_bits)
         with m.If(self.advance):
             m.d.sync += self.sum.eq(exact)
 
