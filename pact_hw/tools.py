@@ -22,6 +22,8 @@ from .errors import InputError
 
 VERILATOR_MINIMUM = (5, 36)
 """cocotb 2 needs its VPI."""
+ICARUS_MINIMUM = (11, 0)
+"""The oldest that the cores' bench was tried with."""
 YOSYS_MINIMUM = (0, 40)
 """Amaranth needs it to write Verilog."""
 
@@ -77,6 +79,25 @@ def verilator() -> Tool:
         version=importlib.metadata.version("verilator"),
         environment={"VERILATOR_ROOT": str(root)},
     )
+
+
+def icarus() -> Tool:
+    """Icarus Verilog, ``iverilog`` on PATH or ``PACT_HW_ICARUS``.
+
+    Raises:
+        InputError: there is none, or it is older than ``ICARUS_MINIMUM``.
+    """
+    path = _named_by_user("PACT_HW_ICARUS") or shutil.which("iverilog")
+    if path is None:
+        raise InputError("Icarus Verilog is missing: apt install iverilog, or set PACT_HW_ICARUS")
+    try:
+        done = subprocess.run([str(path), "-V"], capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise InputError(f"{path} -V: {error}") from None
+    match = re.search(r"version (\d+)\.(\d+)", done.stdout)
+    if match is None or (int(match[1]), int(match[2])) < ICARUS_MINIMUM:
+        raise InputError(f"{path} is {match[0] if match else 'of no known version'}; 11.0 or newer is needed")
+    return Tool(path=Path(path), version=match[0].removeprefix("version "), environment={})
 
 
 def system_yosys() -> Tool | None:

@@ -21,7 +21,8 @@ from pact_hw.spec.registers import BASE_ALIGNMENT, CoreError
 from .build import Bench, build, wave_window
 from .core_range import Part
 from .errors import SimulationError
-from .simulator import require_libpython, run_bench
+from .icarus import build_icarus
+from .simulator import Kind, require_libpython, run_bench
 
 TOP = "core_bench"
 PERIOD = 2
@@ -144,6 +145,7 @@ def run_core(
     folder: Path,
     external: External | None = None,
     waves: Waves | None = None,
+    kind: Kind = Kind.VERILATOR,
     progress: Progress = SILENT,
 ) -> CoreRun:
     """Run ``jobs`` on ``design``, one after the other, from the simulated memory.
@@ -173,10 +175,14 @@ def run_core(
         # What is not written stays as no result looks like.
         run["result_address"] = memory.put(b"\x5a" * job.part.compiled.result_bytes)
     (folder / "memory.bin").write_bytes(memory.content())
-    memory_bytes = max(LEAST_MEMORY_BYTES, 1 << (memory.size - 1).bit_length())
+    least = LEAST_MEMORY_BYTES if kind is Kind.VERILATOR else 1 << 16
+    memory_bytes = max(least, 1 << (memory.size - 1).bit_length())
     cycles = sum(job.part.compiled.cycles for job in jobs)
     bench = core_bench(design, memory_bytes)
-    program = build(design, bench=bench, waves=waves is not None, progress=progress)
+    if kind is Kind.ICARUS:
+        program = build_icarus(design, bench, folder)
+    else:
+        program = build(design, bench=bench, waves=waves is not None, progress=progress)
     plan = {
         "design": str(design.manifest.absolute()),
         "runs": runs,
@@ -191,6 +197,7 @@ def run_core(
         top=TOP,
         module="sim.bench.core_main",
         folder=folder,
+        kind=kind,
         environment={
             "PACT_HW_PLAN": str(folder / "plan.json"),
             "PACT_HW_RESULTS": str(found),

@@ -23,10 +23,11 @@ from .core_check import LayerResult, check_run, run_problem
 from .core_range import Part, part
 from .core_report import CoreReport, summed
 from .core_run import LEAST_MEMORY_BYTES, CoreRun, External, Job, Waves, core_bench, run_core
+from .simulator import Kind
 
 SPEED = "speed.json"
 """Beside a simulator: how fast it was in its last run."""
-_CYCLES_X_MACS = 1e8
+_CYCLES_X_MACS = {Kind.VERILATOR: 1e8, Kind.ICARUS: 3e4}
 """What a simulator makes of cycles times MACs in a second, before it has been measured."""
 
 
@@ -40,6 +41,7 @@ def simulate_network(
     last_layer: str | None = None,
     external: External | None = None,
     waves: Waves | None = None,
+    kind: Kind = Kind.VERILATOR,
     folder: Path,
     progress: Progress = SILENT,
 ) -> CoreReport:
@@ -59,15 +61,15 @@ def simulate_network(
     compiled = compile_network(network, tensors, core)
     cut = part(network, compiled, first_layer, last_layer)
     expected = [_values(network, tensors, image) for image in levels]
-    speed = build(design, bench=core_bench(design, LEAST_MEMORY_BYTES), progress=progress).parent / SPEED
     cycles = cut.compiled.cycles * len(levels)
-    predicted = cycles / _speed(design, speed)
+    measured = _measured(design, kind, progress)
+    predicted = cycles / _speed(design, kind, measured)
     with progress.task(f"{cycles:,} cycles, about {predicted:.0f} s"):
         pass
     jobs = [Job(part=cut, values=values) for values in expected]
-    run = run_core(design, jobs, folder=folder, external=external, progress=progress)
-    if run.seconds > 1:
-        write_json(speed, {"cycles_per_second": run.cycles / run.seconds})
+    run = run_core(design, jobs, folder=folder, external=external, kind=kind, progress=progress)
+    if run.seconds > 1 and measured is not None:
+        write_json(measured, {"cycles_per_second": run.cycles / run.seconds})
     files: tuple[str, ...] = ()
     if waves is not None:
         run_core(
@@ -88,12 +90,21 @@ def _values(network: NetworkSpec, tensors: golden.Tensors, levels: Int64) -> dic
     return {INPUT: levels, **{name: value[0] for name, value in values.items()}}
 
 
-def _speed(design: Design, measured: Path) -> float:
+def _measured(design: Design, kind: Kind, progress: Progress) -> Path | None:
+    """The file with the simulator's speed, beside its program, which is built."""
+    if kind is Kind.ICARUS:
+        return None
+    return build(design, bench=core_bench(design, LEAST_MEMORY_BYTES), progress=progress).parent / SPEED
+
+
+def _speed(design: Design, kind: Kind, measured: Path | None) -> float:
     """Cycles a second, as last measured, or a guess."""
     try:
-        return float(json.loads(measured.read_text(encoding="utf-8"))["cycles_per_second"])
+        if measured is not None:
+            return float(json.loads(measured.read_text(encoding="utf-8"))["cycles_per_second"])
     except (OSError, ValueError, KeyError):
-        return _CYCLES_X_MACS / design.hardware.macs_per_cycle
+        pass
+    return _CYCLES_X_MACS[kind] / design.hardware.macs_per_cycle
 
 
 def _report(

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import cocotb_tools.config
 import cocotb_tools.runner
 import find_libpython
 
 from pact_hw.errors import InputError
 from pact_hw.progress import SILENT, Advance, Progress
+from pact_hw.tools import icarus
 
 from .errors import SimulationError
 
@@ -22,6 +25,22 @@ SILENCE_SECONDS = 300
 """A simulator that tells no progress for so long is ended."""
 RANDOM_START = ("+verilator+rand+reset+2", "+verilator+seed+1")
 """Registers without a reset start with random values, as in silicon."""
+
+
+class Kind(enum.Enum):
+    """Which simulator runs a program."""
+
+    VERILATOR = "verilator"
+    """Compiled, two values; registers start at random."""
+    ICARUS = "icarus"
+    """Interpreted, four values; registers start unknown. For small designs, as a second opinion."""
+
+
+def _command(kind: Kind, program: Path) -> list[str]:
+    if kind is Kind.VERILATOR:
+        return [str(program), *RANDOM_START]
+    library = cocotb_tools.config.lib_name_path("vpi", "icarus")
+    return [str(icarus().path.parent / "vvp"), "-m", str(library), str(program), "-none"]
 
 
 def require_libpython() -> None:
@@ -44,6 +63,7 @@ def run_bench(
     module: str,
     folder: Path,
     environment: Mapping[str, str],
+    kind: Kind = Kind.VERILATOR,
     arguments: Sequence[str] = (),
     total: int | None = None,
     progress: Progress = SILENT,
@@ -59,7 +79,7 @@ def run_bench(
     folder.mkdir(parents=True, exist_ok=True)
     told, log = folder / ".progress", folder / "simulation.log"
     with progress.task(f"simulating {top}", total=total) as advance:
-        command = [str(program), *RANDOM_START, *arguments]
+        command = [*_command(kind, program), *arguments]
         simulator = _Simulator(command, told, advance)
         try:
             simulator.test(

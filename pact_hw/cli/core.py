@@ -87,12 +87,14 @@ def simulate_core(
     latency: int,
     bandwidth: int,
     wave_cycles: str | None,
+    simulator: str,
     seed: int,
     folder: Path,
 ) -> None:
     """Run a network on a core; the layers are the command's result, what is wrong its verdict."""
     from sim.core_run import External, Waves
     from sim.core_simulate import simulate_network
+    from sim.simulator import Kind
 
     from ..network_files import load_network
 
@@ -114,13 +116,14 @@ def simulate_core(
         last_layer=(last if ":" in layers else first) or None,
         external=External(latency_cycles=latency, bandwidth_256=bandwidth),
         waves=window,
+        kind=Kind(simulator),
         folder=folder,
         progress=output.progress,
     )
     result = report.to_json()
     if labels is not None and report.classes is not None:
         result["accuracy"] = float(np.mean(np.array(report.classes) == labels[: len(report.classes)]))
-    output.finish(result, *core_tables(f"{spec.name} on {design.top} under Verilator", result))
+    output.finish(result, *core_tables(f"{spec.name} on {design.top} under {simulator}", result))
     output.verdict(report.problems)
 
 

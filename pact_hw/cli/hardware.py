@@ -181,6 +181,13 @@ def generate(
     show_default=True,
     help="Core: beats that the memory gives in 256 cycles.",
 )
+@click.option(
+    "--simulator",
+    type=click.Choice(["verilator", "icarus"]),
+    default="verilator",
+    show_default=True,
+    help="Core: icarus is for small networks on small cores.",
+)
 @click.option("--wave-cycles", default=None, help="Core: leave an FST of the cycles FIRST:COUNT.")
 @click.option("--out", type=FOLDER, default=None, help="Folder for the results.  [default: DIR/simulation]")
 @seed()
