@@ -58,7 +58,7 @@ def random_core(rng):
     )
     return CoreSpec(
         array=array,
-        activation_words=rng.choice([1 << 12, 1 << 14]),
+        activation_words=rng.choice([1 << 12, 1 << 14, 100_000]),
         patch_words=rng.choice([64, 256, 1024]),
         weight_words=rng.choice([256, 2048]),
         constant_words=rng.choice([16, 64]),
