@@ -14,7 +14,7 @@ from pact_hw.spec import (
     WeightFormat,
 )
 from pact_hw.spec.core import Depthwise
-from rtl_gen.core.array import ShadowedElement
+from rtl_gen.core.element import ShadowedElement
 from rtl_gen.layout import laid_out
 from rtl_gen.structure import adder_modules
 from rtl_gen.verilog import modules

@@ -1,0 +1,46 @@
+"""What an engine is connected to."""
+
+from __future__ import annotations
+
+from pact_hw.design import Port
+from pact_hw.spec import CoreSpec
+from pact_hw.spec.core import RESULT_BITS
+from pact_hw.spec.program import WORD_BITS
+
+from ..block import input_port, output_port
+from .sequencer import COUNT_BITS
+from .sizes import buffer_bits
+
+DESTINATION_BITS = 2
+ADDRESS_BITS = 24
+
+
+def write_bits(core: CoreSpec) -> int:
+    """Width of the widest word that the bus brings."""
+    return max(WORD_BITS, core.weight_word_bits, core.constant_word_bits, core.word_bits)
+
+
+def engine_ports(core: CoreSpec) -> list[Port]:
+    """What the engine is connected to."""
+    return [
+        input_port("start", 1, "run the program from its first operation"),
+        output_port("busy", 1, "the program runs"),
+        output_port("done", 1, "the program has ended: one cycle"),
+        output_port("error", 4, "why it stopped (CoreError), until a reset"),
+        input_port("transfers_done", 16, "transfers that are complete, since the start"),
+        output_port("operations_done", 16, "operations that have ended, since the start"),
+        input_port("write_valid", 1, "a word from the bus is offered, and held until taken"),
+        output_port("write_ready", 1, "the word is taken"),
+        input_port("write_destination", DESTINATION_BITS, "program, weights, constants or activations"),
+        input_port("write_address", ADDRESS_BITS, "word; not used by weights"),
+        input_port("write_data", write_bits(core), "the lowest bits are used"),
+        output_port("result_valid", 1, "sums of a raw operation are offered, and held until taken"),
+        input_port("result_ready", 1, "sums are taken"),
+        output_port("result_data", core.array.cols * RESULT_BITS, "cols sums, two's complement"),
+        output_port("cycles", COUNT_BITS, "cycles since the start"),
+        output_port("stalls", COUNT_BITS, "of these, waiting for the memory"),
+        output_port("out_write", 1, "levels are written into the activation buffer"),
+        output_port("out_address", buffer_bits(core), "word"),
+        output_port("out_mask", core.col_groups, "its column group, as one bit"),
+        output_port("out_data", core.array.cols * core.array.act.bits, "one plane of cols levels"),
+    ]
