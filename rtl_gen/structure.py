@@ -9,6 +9,7 @@ equal with Yosys, and simulate synthesised netlists with the vectors of the arra
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pact_hw.spec import HardwareSpec
 
@@ -99,6 +100,9 @@ def accumulated(
             bits.append(own)
         lines, _ = placed_sum(spec.name, columns, "total_next")
         return [*lines, f"always @(posedge clk) {register} <= total_next;"]
+    # What chooses between a register and its neighbour drives a gate for each bit.
+    fan_out_ps = 2 * max(0, len(kept) - 16)
+    kept = [replace(bit, arrival=bit.arrival + fan_out_ps) for bit in kept]
     reduction = reduce_in_stages(columns, kept, spec.tree_stages)
     late = [name for name, _ in reduction.registers]
     return [
