@@ -161,7 +161,7 @@ class Row(Block):
         shape = act_sum_shape(self._spec, self._spec.max_reduction)
         total = Signal(shape, name="act_total")
         if self._total:
-            self._total.place(m, "total", clear=self.clear, act=act, total=total)
+            self._total.place(m, "tile_total", clear=self.clear, act=act, total=total)
             return total
         kept = named(m, "act_total_kept", Mux(self.clear, 0, total), shape)
         m.d.sync += total.eq(named(m, "act_total_next", kept + self._beat_sum(m, act), shape))
