@@ -3,7 +3,7 @@
 import pytest
 
 from analysis.synthesis.boolean import truth_table
-from analysis.synthesis.liberty import cells, flip_flops, full_adder, nand2
+from analysis.synthesis.liberty import cells, flip_flops, full_adder, nand2, without_power
 from analysis.technology import FLIP_FLOP_GE, GATES, generic_liberty
 
 
@@ -98,3 +98,17 @@ def test_comments_and_power_functions_are_no_cells():
     )
     assert [found.name for found in cells(text)] == ["N"]
     assert nand2(cells(text)).area == 1.5
+
+
+def test_power_is_left_out_and_nothing_else():
+    power = """
+      internal_power () { related_pin : "A"; rise_power (t) { index_1 ("1"); values ("1, 2"); }
+        fall_power (t) { values ("3"); } }
+      leakage_power () { value : 1; when : "!A"; }
+    """
+    text = generic_liberty()
+    with_power = text.replace("direction : output;", "direction : output;" + power)
+    assert with_power != text
+    left = without_power(with_power)
+    assert "_power" not in left
+    assert left.split() == text.split()
