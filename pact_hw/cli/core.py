@@ -15,6 +15,7 @@ from rich.table import Table
 from ..design import Design
 from ..errors import InputError
 from ..spec import CoreSpec, HardwareSpec, NetworkSpec, RequantiserSpec
+from ..spec.core import Depthwise
 from .options import FOLDER, F
 from .output import Output, facts, grid
 
@@ -36,6 +37,16 @@ def core_options(function: F) -> F:
         click.option("--for", "network", type=FOLDER, default=None, help="Size the core for this network."),
         click.option("--bus-bits", type=int, default=64, show_default=True, help="Core: width of its bus."),
     ]
+    options += [
+        click.option("--requantisers", type=int, default=0, help="Core: how many.  [default: one a column]"),
+        click.option(
+            "--depthwise",
+            type=click.Choice([way.value for way in Depthwise]),
+            default=Depthwise.NONE.value,
+            show_default=True,
+            help="Core: how its array runs depthwise convolutions.",
+        ),
+    ]
     for name, what in _SIZES.items():
         default = CoreSpec.__dataclass_fields__[name].default
         text = f"Core: {what}.  [default: {default}]"
@@ -45,16 +56,29 @@ def core_options(function: F) -> F:
     return function
 
 
-def core_spec(array: HardwareSpec, *, network: Path | None, bus_bits: int, **sizes: int | None) -> CoreSpec:
+def core_spec(
+    array: HardwareSpec,
+    *,
+    network: Path | None,
+    bus_bits: int,
+    requantisers: int = 0,
+    depthwise: str = Depthwise.NONE.value,
+    **sizes: int | None,
+) -> CoreSpec:
     """The core around ``array``: for ``network``, or with the sizes given (None: the usual)."""
     given: dict[str, Any] = {name: size for name, size in sizes.items() if size is not None}
+    ways: dict[str, Any] = {
+        "bus_bits": bus_bits,
+        "requantisers": requantisers,
+        "depthwise": Depthwise(depthwise),
+    }
     if network is not None:
         from ..compiler.sizing import core_for
         from ..network_files import load_network
 
-        return replace(core_for(*load_network(network), array, bus_bits=bus_bits), **given)
+        return replace(core_for(*load_network(network), array, **ways), **given)
     array = replace(array, requantiser=_WIDE)
-    return CoreSpec(array=array, widest_act_bits=_WIDE.level_bits, bus_bits=bus_bits, **given)
+    return CoreSpec(array=array, widest_act_bits=_WIDE.level_bits, **ways, **given)
 
 
 def generate_core(output: Output, spec: CoreSpec, out: Path) -> None:
@@ -70,6 +94,8 @@ def generate_core(output: Output, spec: CoreSpec, out: Path) -> None:
         "digest": spec.digest,
         "macs_per_cycle": spec.array.macs_per_cycle,
         "bus_bits": spec.bus_bits,
+        "requantisers": spec.requantisers,
+        "depthwise": spec.depthwise.value,
         **{name: getattr(spec, name) for name in _SIZES},
     }
     output.finish(result, facts(spec.name, result))

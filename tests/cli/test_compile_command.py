@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from pact_hw.cli.core import core_spec
 from pact_hw.cli.main import _run
 from pact_hw.compiler import load_compiled
 from pact_hw.compiler.examples import random_tensors, resnet20
@@ -12,6 +13,7 @@ from pact_hw.compiler.sizing import core_for
 from pact_hw.design import Design, save_manifest
 from pact_hw.network_files import save_network
 from pact_hw.spec import ActFormat, HardwareSpec, WeightFormat
+from pact_hw.spec.core import Depthwise
 
 
 @pytest.fixture
@@ -68,3 +70,15 @@ def test_what_cannot_be_compiled_is_one_line(folders, capfd):
     assert code == 2
     assert "is an array, not a core; generate it with --core" in err
     assert not (folder / "o").exists()
+
+
+@pytest.mark.parametrize("sized", [False, True])
+def test_what_generate_says_of_a_core(folders, sized):
+    network = folders[0] / "net" if sized else None
+    array = HardwareSpec(act=ActFormat(bits=4), weight=WeightFormat(bits=4), rows=4, cols=8, lanes=8)
+    core = core_spec(
+        array, network=network, bus_bits=128, requantisers=2, depthwise="diagonal", weight_words=99
+    )
+    assert (core.bus_bits, core.requantisers, core.weight_words) == (128, 2, 99)
+    assert core.depthwise is Depthwise.DIAGONAL
+    assert (core.widest_act_bits == 14) is sized
