@@ -59,7 +59,8 @@ class TorchWriter(GraphWriter):
             InputError: an operation has no form here; its module is named.
         """
         pixels = any(isinstance(module, Normalise) for module in self.source.modules())
-        zeros = torch.zeros(1, *self.shape, dtype=torch.uint8 if pixels else torch.float32)
+        dtype = torch.uint8 if pixels else next(self.source.parameters()).dtype
+        zeros = torch.zeros(1, *self.shape, dtype=dtype)
         with torch.no_grad():
             ShapeProp(self.source).propagate(zeros)
         for node in self.source.graph.nodes:
