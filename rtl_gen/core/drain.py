@@ -98,6 +98,7 @@ class Drain(Block):
                 output_port("turn_row", ceil_log2(core.array.rows), "its number"),
                 output_port("operand_valid", 1, "with the turn: there is a residual operand"),
                 output_port("operand_address", bits, "column group of its first plane"),
+                output_port("out_of_range", 1, "with the turn: its constants are beyond their buffer"),
                 output_port("last_turn", 1, "the operation's last turn"),
                 output_port("row", ceil_log2(core.array.rows), "context: the turn's row"),
                 output_port("first", 1, "context: the first pass, or the first of a window"),
@@ -153,7 +154,9 @@ class Drain(Block):
         inside = named(m, "inside", (pixel("y") < self.out_height) & (pixel("x") < self.out_width), 1)
         n = loops.sum("n", zero["n"], {"n": 1})
         n_behind = named(m, "n_behind", n - self.residual_first, len(n))
-        constant = loops.sum("constant", self.constants, {"tx": self.constants_tile_x, "n": 1})
+        words = core.constant_words
+        first_constant = named(m, "first_constant", self.constants, words.bit_length())
+        constant = loops.sum("constant", first_constant, {"tx": self.constants_tile_x, "n": 1})
         places = Signal(len(self.shift), name="shift_begin_0")
         array = core.array
         shift = loops.sum("shift", places, {"a": array.act.bits, "w": array.weight.bits})
@@ -173,6 +176,7 @@ class Drain(Block):
             ),
             self.operand_address.eq(operand),
             self.last_turn.eq(self.turn & loops.last()),
+            self.out_of_range.eq(self.turn & (constant >= words)),
         ]
         with m.If(self.begins):
             m.d.sync += [active.eq(1), first_pass.eq(1), first_turn.eq(1), row.eq(0)]
@@ -192,5 +196,5 @@ class Drain(Block):
                 self.valid.eq(self.windows | inside),
                 self.last.eq(loops.last()),
                 self.address.eq(result),
-                self.constant.eq(constant),
+                self.constant.eq(constant[: len(self.constant)]),
             ]

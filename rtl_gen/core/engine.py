@@ -145,7 +145,8 @@ class Engine(Block):
         pass_ends = Signal(LATENCY_CYCLES + 1)  # so many cycles ago: memory, then the array
         m.d.sync += [accept.eq(wires["passes", "issue"]), pass_ends.eq(Cat(pass_end, pass_ends[:-1]))]
         done = wires["joined", "done"]
-        out_of_range = Cat(*(wires[label, "out_of_range"] for label in ("loader", "operand", "writer"))).any()
+        beyond = [wires[label, "out_of_range"] for label in ("loader", "operand", "writer")]
+        no_constants = wires["drain", "out_of_range"] & ~fields["raw"]  # raw sums have none
         own, diagonal, part = {}, {}, {}
         if core.depthwise is Depthwise.DIAGONAL:
             own = {"diagonal": fields["diagonal"], "own": wires["patches", "own"]}
@@ -157,7 +158,8 @@ class Engine(Block):
                 "transfers_done": self.transfers_done, "operations_done": self.operations_done,
                 "cycles": self.cycles, "stalls": self.stalls, "fetch_data": wires["program", "read_data"],
                 "ends": wires["writer", "ends"], "stalled": waits | wires["writer", "waits"],
-                "out_of_range": out_of_range, "weights_missing": wires["weights", "never"],
+                "out_of_range": Cat(*beyond, no_constants).any(),
+                "weights_missing": wires["weights", "never"],
             },
             "program": {
                 "read_enable": wires["sequencer", "fetch"],

@@ -220,6 +220,7 @@ def test_a_count_of_zero_is_an_error(small, tmp_path, name, operation):
         (0, {"source": (1 << 17) - 2}, CoreError.ADDRESS_RANGE),
         (0, {"out": (1 << 17) - 2}, CoreError.ADDRESS_RANGE),
         (1, {"residual": (1 << 17) - 1}, CoreError.ADDRESS_RANGE),
+        (0, {"constants": 127, "n_tiles": 3}, CoreError.ADDRESS_RANGE),
         (0, {"patch_y": 1500}, CoreError.ADDRESS_RANGE),  # more than a patch holds
         (0, {"kernel_y": 2000}, None),  # waits for weights that do not come: the watchdog's matter
     ],
