@@ -54,7 +54,7 @@ def corrected_fast(
 ) -> Value:
     """``arithmetic.corrected`` modulo 2**acc_bits, the halves of a long one at once."""
     if upper is None:
-        return corrected(spec, acc, too_large_by)
+        return named(m, "exact", corrected(spec, acc, too_large_by), spec.acc_bits)
     if spec.weight.encoding is WeightEncoding.ODD:
         acc = Cat(Const(0, 1), acc)
     return _in_halves(m, spec, "sum", acc, too_large_by, upper)

@@ -144,9 +144,8 @@ class Row(Block):
             return
         too_large_by = delayed(m, "excess_q", excess_fast(m, spec, total, self._upper), 1)
         column_sum = corrected_fast(m, spec, accs[:width], too_large_by, self._upper)
-        exact = named(m, "exact", column_sum, spec.acc_bits)
         with m.If(self.advance):
-            m.d.sync += self.sum.eq(exact)
+            m.d.sync += self.sum.eq(column_sum)
 
     def _offered(self, m: Module) -> Value:
         """The activations that may be registered."""
@@ -266,9 +265,9 @@ class OutputStationaryArray(Block):
         """After a reset: all registers in the trees are zero."""
         if not self._spec.tree_stages:
             return Const(1, 1)
-        settling = Signal(self._spec.tree_stages, init=-1)
-        m.d.sync += settling.eq(settling >> 1)
-        return ~settling[0]
+        settling = Signal(self._spec.tree_stages, reset_less=True)
+        m.d.sync += settling.eq(Cat(settling[1:], ResetSignal()))
+        return ~settling.any()
 
     def _taken(self, m: Module, draining: Signal, last_column: Signal) -> Value:
         """Whether a column's sums are taken: into the registers that the outputs are, if there are any."""

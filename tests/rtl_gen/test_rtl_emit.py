@@ -20,6 +20,7 @@ KINDS = {
     "output-stationary": {},
     "requantised": {"requantiser": RequantiserSpec()},
     "weight-stationary": {"dataflow": Dataflow.WEIGHT_STATIONARY},
+    "staged": {"tree_stages": 2},
 }
 
 
