@@ -20,10 +20,11 @@ from .allocation import Life, allocate
 from .compiled import Compiled, LayerReport, Logits
 from .fields import operation_fields
 from .limits import HINT
-from .lowering import ODD_STRIPS, lower
+from .lowering import lower
 from .model import Model
 from .placement import Placement
 from .plan import plan
+from .strips import ODD_STRIPS
 from .work import Work
 
 

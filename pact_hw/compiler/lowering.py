@@ -18,11 +18,9 @@ from .limits import check_layer
 from .operands import Outputs, border_constants, diagonal_weights, place_constants, place_weights
 from .placement import Placement, place
 from .slots import Slots, channel_slots, diagonal
+from .strips import ODD_STRIPS, in_strips
 from .weights import slices
 from .work import Constants, Residual, Source, Steps, Work
-
-ODD_STRIPS = "input 1"
-"""Where every second strip of the image is put."""
 
 
 @dataclass(frozen=True)
@@ -67,28 +65,9 @@ class Lowering:
             part
             for layer in self._network.layers
             for work in self._layer(layer)
-            for part in self._strips(work)
+            for part in in_strips(work, self._image)
         ]
         return Lowered(works, self._placements, self._image)
-
-    def _strips(self, work: Work) -> Iterator[Work]:
-        """``work`` cut into the strips in which the image comes."""
-        if work.source.tensor != INPUT or self._image.strips == 1:
-            yield work
-            return
-        lines, height = self._image.lines, work.out_height
-        for strip in range(self._image.strips):
-            top = strip * lines
-            rows = min(lines, height - top)
-            yield replace(
-                work,
-                source=replace(work.source, tensor=ODD_STRIPS if strip % 2 else INPUT, height=rows),
-                y=Steps(1, 1, top),  # output line ``top`` is the strip's line 0
-                top=top,
-                out_height=rows,
-                strip=strip,
-                macs=work.macs * rows // height,
-            )
 
     def _layer(self, layer: LayerSpec) -> Iterator[Work]:
         check_layer(layer, self._tensors, self._core)
