@@ -19,6 +19,7 @@ BEAT = SPEC.bus_bits // 8
 ROW_BITS = SPEC.array.cols * 32
 ROW_BYTES = -(-ROW_BITS // SPEC.bus_bits) * BEAT
 FINISHED, FAILED, REFUSED = 1, 2, 4
+_UNTOUCHED = b"\xa5" * BEAT
 _SAFE = (Destination.WEIGHTS, Destination.CONSTANTS, Destination.ACTIVATIONS)
 
 
@@ -59,8 +60,12 @@ class Run:
 
     @property
     def results(self):
+        bits = word_bits(SPEC)[Destination.ACTIVATIONS]
+        repeated = sum(1 << at for at in range(0, ROW_BITS, bits))
         rows = [
-            value for destination, _address, value in self.words if destination is Destination.ACTIVATIONS
+            repeated * value
+            for destination, _address, value in self.words
+            if destination is Destination.ACTIVATIONS
         ]
         return b"".join((row & ((1 << ROW_BITS) - 1)).to_bytes(ROW_BYTES, "little") for row in rows)
 
@@ -168,14 +173,15 @@ class Bench:
         assert field("STATUS", "error", status) == error
         assert not field("STATUS", "busy", status)
 
-    async def recovers(self, rng):
-        """A soft reset, and a run as if nothing had happened."""
+    async def recovers(self, rng, before=lambda: None):
+        """A soft reset, and a run as if nothing had happened; ``before`` that run something is checked."""
         await self.write("CONTROL", 2)
         for _ in range(5000):
             status = await self.read("STATUS")
             if not status:
                 break
         assert status == 0
+        before()
         await self.runs_well(Run(rng))
 
 
@@ -399,6 +405,33 @@ async def a_soft_reset_at_any_time_leaves_nothing_behind(dut):
         await bench.start(Run(rng, transfers=20))
         await Timer(2 * cycles, unit="step")
         await bench.recovers(rng)
+
+
+@cocotb.test()
+async def a_burst_that_is_given_up_writes_nothing(dut):
+    bench = await Bench.started(dut)
+    rng = seeded(13)
+    channel = bench.ram.write_if.w_channel
+    for cycles in range(60, 70):
+        run = Run(rng, transfers=20, destinations=(Destination.ACTIVATIONS,))
+        bench.ram.write(RESULT, _UNTOUCHED * (len(run.results) // BEAT))
+        await bench.start(run)
+        await Timer(2 * cycles, unit="step")
+        # No beat is taken any more; then the engine forgets what it offered.
+        channel.pause = True
+        await Timer(2 * 20, unit="step")
+        await bench.write("CONTROL", 2)
+        channel.pause = False
+
+        def check(run=run):
+            """Beats of results, then what was there before."""
+            found = [bench.ram.read(RESULT + at, BEAT) for at in range(0, len(run.results), BEAT)]
+            expected = [run.results[at : at + BEAT] for at in range(0, len(run.results), BEAT)]
+            written = next((i for i, beat in enumerate(found) if beat == _UNTOUCHED), len(found))
+            assert 0 < written < len(found)
+            assert found == expected[:written] + [_UNTOUCHED] * (len(found) - written)
+
+        await bench.recovers(rng, check)
 
 
 @cocotb.test()

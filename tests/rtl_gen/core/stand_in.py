@@ -1,10 +1,10 @@
 """A block with the engine's ports that keeps what it is sent and gives it back: for the core's outside.
 
-A program of one word says how many words are to come before it ends. It sends each activation word's
-lowest bits as a row of results, waits in every cycle without a word, and counts that as a stall.
+A program of one word says how many words are to come before it ends. It sends each activation word,
+repeated, as a row of results, waits in every cycle without a word, and counts that as a stall.
 """
 
-from amaranth.hdl import Cat, Mux, Signal
+from amaranth.hdl import Mux, Signal
 
 from pact_hw.spec.program import Destination
 from rtl_gen.block import Block, input_port, output_port
@@ -44,7 +44,8 @@ class StandIn(Block):
         left = Signal(24)
         taken = Signal()
         program = self.write_destination == Destination.PROGRAM
-        width = min(self._word_bits, len(self.result_data))
+        word = self.write_data[: self._word_bits]
+        row = word.replicate(-(-len(self.result_data) // self._word_bits))[: len(self.result_data)]
         m.d.comb += [
             self.write_ready.eq(self.busy & (~self.result_valid | self.result_ready)),
             taken.eq(self.write_valid & self.write_ready),
@@ -65,7 +66,7 @@ class StandIn(Block):
             with m.If(taken & (self.write_destination == Destination.ACTIVATIONS)):
                 m.d.sync += [
                     self.result_valid.eq(1),
-                    self.result_data.eq(Cat(self.write_data[:width])),
+                    self.result_data.eq(row),
                 ]
             with m.If(self.done):
                 m.d.sync += self.busy.eq(0)
