@@ -132,8 +132,8 @@ def test_the_wave_shows_the_failure_and_the_pass_before_it():
         seconds=0,
         results=tuple(
             runner.ProductResult(
-                name="", scenario=PLAIN, stalls=0, m=1, k=1, n=1, cycles=5, predicted_cycles=5,
-                utilisation=1, values_compared=1, mismatches=i == 3, first_mismatch=None,
+                name="", scenario=PLAIN, stalls=0, m=1, k=1, n=1, mode_bits=None, cycles=5,
+                predicted_cycles=5, utilisation=1, values_compared=1, mismatches=i == 3, first_mismatch=None,
             )
             for i in range(5)
         ),
