@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 from pact_hw.spec import HardwareSpec, WeightEncoding
 
-from .arithmetic import corrected, excess, named
+from .arithmetic import corrected, delayed, excess, named
 from .block import Block, input_port, output_port
 
 SLOW_BITS = 24
@@ -38,15 +38,18 @@ class UpperDifference(Block):
 
 
 def upper_difference(spec: HardwareSpec) -> UpperDifference | None:
-    """What ``excess_fast`` and ``corrected_fast`` need, if anything."""
+    """What ``registered_excess`` and ``corrected_fast`` need, if anything."""
     return UpperDifference(spec) if spec.tree_stages and spec.acc_bits > SLOW_BITS else None
 
 
-def excess_fast(m: Module, spec: HardwareSpec, total: Value, upper: UpperDifference | None) -> Value:
-    """``arithmetic.excess``, which ``acc_bits`` bits hold, the halves of a long one at once."""
-    if upper is None or spec.weight.encoding is not WeightEncoding.ODD:
-        return excess(m, spec, total)
-    return _in_halves(m, spec, "excess", total << spec.weight.bits, total, upper)
+def registered_excess(m: Module, spec: HardwareSpec, total: Value, upper: UpperDifference | None) -> Value:
+    """``arithmetic.excess`` a cycle later, which ``acc_bits`` bits hold; the halves of a long one at once."""
+    if spec.weight.encoding is not WeightEncoding.ODD:
+        return excess(m, spec, delayed(m, "act_total_q", total, 1))
+    if upper is None:
+        return delayed(m, "excess_q", excess(m, spec, total), 1)
+    halves = _in_halves(m, spec, "excess", total << spec.weight.bits, total, upper)
+    return delayed(m, "excess_q", halves, 1)
 
 
 def corrected_fast(
@@ -67,4 +70,5 @@ def _in_halves(m: Module, spec: HardwareSpec, name: str, a: Value, b: Value, upp
     lower = named(m, f"{name}_lower", a[:half] - b[:half], half + 1)  # its highest bit: a borrow
     difference, less_1 = (Signal(upper.width, name=f"{name}_upper{end}") for end in ("", "_less_1"))
     upper.place(m, f"{name}_difference", a=a[half:], b=b[half:], difference=difference, less_1=less_1)
-    return Cat(lower[:half], Mux(lower[half], less_1, difference))
+    chosen = named(m, f"{name}_upper_chosen", Mux(lower[half], less_1, difference), upper.width)
+    return Cat(lower[:half], chosen)

@@ -29,7 +29,7 @@ from .arithmetic import (
     product_sum,
 )
 from .block import Block, input_port, output_port
-from .correction import corrected_fast, excess_fast, upper_difference
+from .correction import corrected_fast, registered_excess, upper_difference
 from .structure import is_placed, multiply_accumulate
 from .widths import acc_shape, act_sum_shape, code_sum_shape
 
@@ -121,7 +121,8 @@ class Row(Block):
             # With stages there is no time for an addition after it is known whether the beat is accepted.
             staged = spec.tree_stages > 0
             sums = partial_products.pair_sums(m, spec, self._offered(m) if staged else accepted)
-            sums = Mux(self.accept, sums, 0) if staged else sums
+            if staged:
+                sums = named(m, "pair_sums_accepted", Mux(self.accept, sums, 0), len(sums))
             pair_sums = Signal(len(sums), name="pair_sums_q")
             m.d.sync += pair_sums.eq(sums)
             operands = partial_products.with_pair_sums(spec, act, pair_sums)
@@ -142,7 +143,7 @@ class Row(Block):
         if not spec.tree_stages:
             assign(m, self.sum, "sum", corrected(spec, accs[:width], self._excess(m, total)))
             return
-        too_large_by = delayed(m, "excess_q", excess_fast(m, spec, total, self._upper), 1)
+        too_large_by = registered_excess(m, spec, total, self._upper)
         column_sum = corrected_fast(m, spec, accs[:width], too_large_by, self._upper)
         with m.If(self.advance):
             m.d.sync += self.sum.eq(column_sum)
@@ -223,13 +224,14 @@ class OutputStationaryArray(Block):
 
         accept = Signal()
         accept_last = Signal()
+        taken = self._taken(m, draining, last_column)
         shift = Signal()
         last_shift = Signal()
         m.d.comb += [
             # Not in a reset, so that the PEs see zeros as soon as they shift.
             accept.eq(self.in_valid & filling & ~ResetSignal()),
             accept_last.eq(accept & self.in_last),
-            shift.eq((clearing & self._settled(m)) | (draining & self._taken(m, draining, last_column))),
+            shift.eq((clearing & self._settled(m)) | (draining & taken)),
             last_shift.eq(shift & last_column),
         ]
         m.d.sync += [
@@ -258,7 +260,7 @@ class OutputStationaryArray(Block):
             weight=weight,
             sum=self.out_data,
             **self._row_mode(m, accept, joins),
-            **({"advance": ~self.out_valid | self.out_ready} if staged else {}),
+            **({"advance": taken} if staged else {}),
         )
 
     def _settled(self, m: Module) -> Value:
@@ -273,7 +275,7 @@ class OutputStationaryArray(Block):
         """Whether a column's sums are taken: into the registers that the outputs are, if there are any."""
         if not self._spec.tree_stages:
             return self.out_ready
-        advance = ~self.out_valid | self.out_ready
+        advance = named(m, "advance", ~self.out_valid | self.out_ready, 1)
         with m.If(advance):
             m.d.sync += [self.out_valid.eq(draining), self.out_last.eq(last_column)]
         return advance
