@@ -74,7 +74,7 @@ class CoreSpec:
     array: HardwareSpec
     widest_act_bits: int = 8
     widest_weight_bits: int = 8
-    activation_words: int = 8192
+    activation_words: int = 16384
     patch_words: int = 1024
     weight_words: int = 1024
     constant_words: int = 128

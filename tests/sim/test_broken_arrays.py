@@ -79,7 +79,7 @@ def accumulator_one_bit_short(verilog):
 
 
 accumulator_not_cleared = Replace(r"\.acc_in\(\d+'h0+\)", ".acc_in(acc_2)")
-activation_sum_not_cleared = Replace(r"act_total_kept = .*;", "act_total_kept = act_total;")
+activation_sum_not_cleared = Replace(r"assign kept = .*;", "assign kept = total;")
 partial_sum_not_cleared = Replace(r"\.psum_in\(\d+'h0+\)", ".psum_in(psum_0)")
 
 
