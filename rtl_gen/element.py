@@ -1,0 +1,61 @@
+"""The processing element: lanes of products, one sum, one accumulator."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux
+
+from pact_hw.spec import HardwareSpec
+
+from . import partial_products
+from .arithmetic import delayed, named, product_sum
+from .block import Block, input_port, output_port
+from .structure import is_placed, multiply_accumulate
+from .widths import acc_shape, code_sum_shape
+
+
+class ProcessingElement(Block):
+    """Multipliers, one reduction, one accumulator; idle while the activations are zero.
+
+    The next accumulator is ``acc_in`` in a shift, else ``acc``, plus the sum of products: the choice is
+    made where there is time for it, and in a shift the activations are zero.
+    """
+
+    def __init__(self, spec: HardwareSpec) -> None:
+        self._spec = spec
+        width = acc_shape(spec).width
+        acts, weights = "lanes activations", "lanes weight codes"
+        if partial_products.in_pairs(spec):
+            acts = "activations a, b and a + b of each two lanes"
+            weights = "of each two lanes a word each: only a, only b, both"
+        super().__init__(
+            f"{spec.name}_pe",
+            [
+                input_port("shift", 1, "take the right neighbour's accumulator"),
+                input_port("act", partial_products.act_bits(spec), f"{acts}, zero when idle"),
+                input_port("weight", partial_products.weight_bits(spec), weights),
+                input_port("acc_in", width, "the right neighbour's accumulator"),
+                output_port("acc", width, "sum over activations times codes"),
+            ],
+        )
+
+    def _build(self, m: Module) -> None:
+        spec = self._spec
+        total = product_sum(
+            m,
+            partial_products.terms(spec, self.act, self.weight),
+            lambda lanes: code_sum_shape(spec, lanes),
+            in_pairs=partial_products.in_pairs(spec),
+        )
+        total = delayed(m, "total", total, spec.tree_stages)
+        feedback = named(m, "feedback", Mux(self.shift, self.acc_in, self.acc), acc_shape(spec))
+        m.d.sync += self.acc.eq(named(m, "acc_next", feedback + total, acc_shape(spec)))
+
+    def structure(self) -> list[str] | None:
+        """As ``Block.structure``: adders placed one by one."""
+        if not is_placed(self._spec):
+            return None
+        width = len(self.acc)
+        return [
+            f"wire [{width - 1}:0] feedback = shift ? acc_in : acc;",
+            *multiply_accumulate(self._spec, kept="feedback", register="acc", width=width),
+        ]
