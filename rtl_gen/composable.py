@@ -11,15 +11,16 @@ from amaranth.hdl import Module, Mux, Signal, Value, unsigned
 from pact_hw.spec import HardwareSpec, WeightEncoding
 
 from .arithmetic import elements, named, tree
-from .block import Block, input_port, output_port
+from .block import input_port, output_port
 from .composable_structure import structure
 from .composition import OperandWords, bricks, combined, joining, key, levels, scaled
+from .element import Element
 from .output_stationary import OutputStationaryArray, Row
 from .structure import is_placed
 from .widths import acc_shape, act_sum_shape
 
 
-class ComposableElement(Block):
+class ComposableElement(Element):
     """Bricks, a sum for each shift, one reduction, one accumulator; idle while the activations are zero.
 
     As the PE of a fixed array; sums of bricks are shifted as ``joined`` says.

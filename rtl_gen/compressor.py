@@ -128,6 +128,15 @@ class Builder:
         self.adders.append(Adder(inputs=names, sum=total.name, carry="" if last_column else carry.name))
         return total, carry
 
+    def mark(self) -> tuple[int, int]:
+        """What ``undo`` takes to forget all that is placed from now on."""
+        return len(self.adders), self.mismatches
+
+    def undo(self, mark: tuple[int, int]) -> None:
+        """Forget what was placed since ``mark``."""
+        del self.adders[mark[0] :]
+        self.mismatches = mark[1]
+
     def noise(self, bit: Bit) -> float:
         """What is added to the arrival of ``bit`` where the order of addition is chosen."""
         return self._random.random() * self._jitter

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux
+from amaranth.hdl import Module, Mux, Signal
 
 from pact_hw.spec import HardwareSpec
 
 from . import partial_products
 from .arithmetic import delayed, named, product_sum
 from .block import Block, input_port, output_port
+from .carry_save import value
 from .structure import is_placed, multiply_accumulate
 from .widths import acc_shape, code_sum_shape
 
 
-class ProcessingElement(Block):
+class Element(Block):
+    """A processing element of an output-stationary array."""
+
+    acc: Signal
+    carries: tuple[int, ...] = ()
+    """What ``acc`` keeps for the next cycle (``carry_save``)."""
+
+
+class ProcessingElement(Element):
     """Multipliers, one reduction, one accumulator; idle while the activations are zero.
 
     The next accumulator is ``acc_in`` in a shift, else ``acc``, plus the sum of products: the choice is
@@ -22,7 +31,13 @@ class ProcessingElement(Block):
 
     def __init__(self, spec: HardwareSpec) -> None:
         self._spec = spec
-        width = acc_shape(spec).width
+        self._lines: list[str] | None = None
+        if is_placed(spec):
+            self._lines, self.carries = multiply_accumulate(spec)
+        width = acc_shape(spec).width + len(self.carries)
+        held = "sum over activations times codes"
+        if self.carries:
+            held += f"; its last bits: carries to add in columns {', '.join(map(str, self.carries))}"
         acts, weights = "lanes activations", "lanes weight codes"
         if partial_products.in_pairs(spec):
             acts = "activations a, b and a + b of each two lanes"
@@ -34,7 +49,7 @@ class ProcessingElement(Block):
                 input_port("act", partial_products.act_bits(spec), f"{acts}, zero when idle"),
                 input_port("weight", partial_products.weight_bits(spec), weights),
                 input_port("acc_in", width, "the right neighbour's accumulator"),
-                output_port("acc", width, "sum over activations times codes"),
+                output_port("acc", width, held),
             ],
         )
 
@@ -47,15 +62,12 @@ class ProcessingElement(Block):
             in_pairs=partial_products.in_pairs(spec),
         )
         total = delayed(m, "total", total, spec.tree_stages)
-        feedback = named(m, "feedback", Mux(self.shift, self.acc_in, self.acc), acc_shape(spec))
+        feedback = named(m, "feedback", Mux(self.shift, self.acc_in, self.acc), len(self.acc))
+        feedback = value(m, "feedback_sum", feedback, self.carries)
         m.d.sync += self.acc.eq(named(m, "acc_next", feedback + total, acc_shape(spec)))
 
     def structure(self) -> list[str] | None:
         """As ``Block.structure``: adders placed one by one."""
-        if not is_placed(self._spec):
+        if self._lines is None:
             return None
-        width = len(self.acc)
-        return [
-            f"wire [{width - 1}:0] feedback = shift ? acc_in : acc;",
-            *multiply_accumulate(self._spec, kept="feedback", register="acc", width=width),
-        ]
+        return [f"wire [{len(self.acc) - 1}:0] feedback = shift ? acc_in : acc;", *self._lines]

@@ -27,16 +27,17 @@ from .arithmetic import (
     offset_codes,
 )
 from .block import Block, input_port, output_port
+from .carry_save import value
 from .correction import corrected_fast, registered_excess, upper_difference
-from .element import ProcessingElement
-from .widths import acc_shape, act_sum_shape
+from .element import Element, ProcessingElement
+from .widths import act_sum_shape
 
 
 class Row(Block):
     """A row of PEs that share activations; what the codes stand for is put right once per row."""
 
     def __init__(
-        self, spec: HardwareSpec, pe: Block, mode: Sequence[Port] = (), parts: Sequence[Block] = ()
+        self, spec: HardwareSpec, pe: Element, mode: Sequence[Port] = (), parts: Sequence[Block] = ()
     ) -> None:
         self._spec = spec
         self._pe = pe
@@ -76,7 +77,7 @@ class Row(Block):
             pair_sums = Signal(len(sums), name="pair_sums_q")
             m.d.sync += pair_sums.eq(sums)
             operands = partial_products.with_pair_sums(spec, act, pair_sums)
-        width = acc_shape(spec).width
+        width = len(self._pe.acc)
         accs = Signal(spec.cols * width, name="acc")
         self._pe.place_each(
             m,
@@ -90,11 +91,12 @@ class Row(Block):
             **self._pe_mode(),
         )
         total = self._act_total(m, act)
+        acc = value(m, "acc_sum", accs[:width], self._pe.carries)
         if not spec.tree_stages:
-            assign(m, self.sum, "sum", corrected(spec, accs[:width], self._excess(m, total)))
+            assign(m, self.sum, "sum", corrected(spec, acc, self._excess(m, total)))
             return
         too_large_by = registered_excess(m, spec, total, self._upper)
-        column_sum = corrected_fast(m, spec, accs[:width], too_large_by, self._upper)
+        column_sum = corrected_fast(m, spec, acc, too_large_by, self._upper)
         with m.If(self.advance):
             m.d.sync += self.sum.eq(column_sum)
 

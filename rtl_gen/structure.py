@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from pact_hw.spec import HardwareSpec
 
+from .carry_save import accumulate
 from .compressor import Adder, Bit, Reduction, reduce_columns
 from .partial_products import product_bits
 from .staged import reduce_in_stages
+from .widths import acc_shape
 
 FEEDBACK_PS = 220
 """When the accumulator is back at its adders, through the multiplexer."""
@@ -71,10 +74,27 @@ def multiply_add(spec: HardwareSpec, *, addend: str, width: int) -> tuple[list[s
     return lines + more, "total"
 
 
-def multiply_accumulate(spec: HardwareSpec, *, kept: str, register: str, width: int) -> list[str]:
-    """Verilog lines by which ``register`` becomes ``kept`` plus the products, in ``tree_stages``."""
+@lru_cache(maxsize=4)
+def multiply_accumulate(spec: HardwareSpec) -> tuple[list[str], tuple[int, ...]]:
+    """Verilog lines by which ``acc`` becomes ``feedback`` plus the products, in ``tree_stages``.
+
+    And the columns of the carries that ``acc`` keeps (``carry_save``): without stages.
+    """
+    width = acc_shape(spec).width
     lines, columns = product_bits(spec, width)
-    return lines + accumulated(spec, columns, word_bits(kept, width), register)
+    if spec.tree_stages:
+        return lines + accumulated(spec, columns, word_bits("feedback", width), "acc"), ()
+    more, carries = accumulated_with_carries(spec, columns, "feedback", "acc")
+    return lines + more, carries
+
+
+def accumulated_with_carries(
+    spec: HardwareSpec, columns: Sequence[Sequence[Bit]], kept: str, register: str
+) -> tuple[list[str], tuple[int, ...]]:
+    """Verilog lines by which ``register`` becomes ``kept`` plus ``columns``, and its carries' columns."""
+    found = accumulate(columns, kept, FEEDBACK_PS)
+    lines = [line for adder in found.adders for line in _placed(spec.name, adder)]
+    return [*lines, f"always @(posedge clk) {register} <= {_word(list(found.bits))};"], found.carries
 
 
 def word_bits(word: str, width: int, arrival: float = FEEDBACK_PS, parity: int | None = 0) -> list[Bit]:

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from pact_hw.spec import ActFormat, Dataflow, HardwareSpec, WeightEncoding, WeightFormat
+from rtl_gen import carry_save, structure
 from rtl_gen.compressor import Bit, reduce_columns
 from rtl_gen.emit import write_design
 from rtl_gen.partial_products import in_pairs
@@ -128,6 +129,70 @@ def test_a_wrong_adder_is_not_proved(tmp_path):
     assert broken != text
     design.verilog.write_text(broken)
     assert prove(design, proof("mac_array_pe", "acc")).returncode != 0
+
+
+ACCUMULATION = """
+module wrapper (
+  input clk, input shift, input [{a}:0] act, input [{w}:0] weight, input [{n}:0] acc_in, output fail
+);
+  wire [{n}:0] acc;
+  mac_array_pe pe (.clk(clk), .shift(shift), .act(act), .weight(weight), .acc_in(acc_in), .acc(acc));
+  reg [{v}:0] expected;
+  wire [{v}:0] products = {products};
+  always @(posedge clk) expected <= (shift ? {value_in} : expected) + products;
+  assign fail = {value} != expected;
+endmodule
+"""
+
+
+def accumulation(design, spec, carries, body):
+    """A Yosys script that proves: a PE whose register stands for the right number does so a cycle later."""
+    width = (spec.max_reduction * spec.act.max * spec.weight.levels).bit_length()
+    act, weight = spec.act.bits, spec.weight.bits
+    products = [
+        f"{width}'d0 + act[{lane * act}+:{act}] * ({width}'d0 + weight[{lane * weight}+:{weight}])"
+        for lane in range(spec.lanes)
+    ]
+
+    def value(name):
+        kept = [f"({width}'d0 + {name}[{width + k}] << {column})" for k, column in enumerate(carries)]
+        return f"({' + '.join([f'{name}[{width - 1}:0]', *kept])})"
+
+    text = ACCUMULATION.format(
+        a=spec.lanes * act - 1,
+        w=spec.lanes * weight - 1,
+        n=width + len(carries) - 1,
+        v=width - 1,
+        products=" + ".join(products),
+        value=value("acc"),
+        value_in=value("acc_in"),
+    )
+    design.verilog.write_text(design.verilog.read_text() + text)
+    return f"""
+read_verilog {"-DSYNTHESIS" if body == "structure" else ""} mac_array.v
+hierarchy -top wrapper
+proc
+flatten
+opt -full
+sat -verify -tempinduct -tempinduct-inductonly -prove fail 0 -maxsteps 1 wrapper
+"""
+
+
+@pytest.mark.parametrize("body", ["structure", "operators"])
+@pytest.mark.parametrize(("act_bits", "weight_bits", "lanes"), [(1, 1, 8), (2, 2, 4), (3, 2, 3), (4, 4, 1)])
+def test_an_accumulator_that_keeps_carries_is_proved(
+    tmp_path, monkeypatch, act_bits, weight_bits, lanes, body
+):
+    monkeypatch.setattr(carry_save, "LIMIT_PS", 330)
+    structure.multiply_accumulate.cache_clear()
+    spec = spec_of(act_bits, weight_bits, lanes=lanes, max_reduction=40)
+    _, carries = structure.multiply_accumulate(spec)
+    assert len(carries) > 2
+    design = write_design(spec, tmp_path)
+    structure.multiply_accumulate.cache_clear()
+    done = prove(design, accumulation(design, spec, carries, body))
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Induction step proven: SUCCESS!" in done.stdout
 
 
 WRAPPER = """
