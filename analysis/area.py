@@ -14,7 +14,15 @@ from dataclasses import dataclass
 from functools import cache
 
 from pact_hw.errors import InputError
-from pact_hw.spec import Dataflow, HardwareSpec, MacKind, RequantiserKind, RequantiserSpec, WeightEncoding
+from pact_hw.spec import (
+    Dataflow,
+    Drain,
+    HardwareSpec,
+    MacKind,
+    RequantiserKind,
+    RequantiserSpec,
+    WeightEncoding,
+)
 
 from .tables import packaged_text
 
@@ -93,10 +101,13 @@ def _check_kind(spec: HardwareSpec) -> None:
             f"the area model knows fixed arrays and multiply-shift requantisers, not {' with '.join(kinds)}: "
             "synthesise it"
         )
-    if spec.tree_stages:
-        raise InputError(
-            f"the area model knows arrays without tree_stages, not with {spec.tree_stages}: synthesise it"
-        )
+    for what, value, known in (
+        ("tree_stages", spec.tree_stages, 0),
+        ("pipeline", spec.pipeline, 0),
+        ("drain", spec.drain.value, Drain.SHIFT.value),
+    ):
+        if value != known:
+            raise InputError(f"the area model knows arrays with {what} {known}, not {value}: synthesise it")
 
 
 @cache

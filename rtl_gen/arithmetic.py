@@ -8,7 +8,7 @@ from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value, unsigned
 
 from pact_hw.spec import HardwareSpec, WeightEncoding
 
-from .widths import act_sum_shape
+from .widths import beat_act_sum_shape
 
 
 def elements(bus: Value, count: int) -> list[Value]:
@@ -37,10 +37,15 @@ def named(m: Module, name: str, value: Value, shape: Shape | int) -> Signal:
 def delayed(m: Module, name: str, value: Value, cycles: int) -> Value:
     """``value``, ``cycles`` registers later."""
     for cycle in range(1, cycles + 1):
-        register = Signal(len(value), name=f"{name}_{cycle}", reset_less=True)
-        m.d.sync += register.eq(value)
-        value = register
+        value = registered(m, f"{name}_{cycle}", value)
     return value
+
+
+def registered(m: Module, name: str, value: Value) -> Signal:
+    """A register ``name``, without a reset: ``value`` a cycle later."""
+    register = Signal(len(value), name=name, reset_less=True)
+    m.d.sync += register.eq(value)
+    return register
 
 
 def tree(m: Module, name: str, terms: Sequence[Value], shape: Callable[[int], Shape]) -> Value:
@@ -59,8 +64,8 @@ def tree(m: Module, name: str, terms: Sequence[Value], shape: Callable[[int], Sh
 
 
 def act_sum(m: Module, spec: HardwareSpec, act: Value) -> Value:
-    """The sum of one row's activations, ``act``: ``lanes`` levels."""
-    return tree(m, "act_sum", elements(act, spec.lanes), lambda terms: act_sum_shape(spec, terms))
+    """The sum of one row's activations of a beat, ``act``: ``lanes`` levels, or bits of them."""
+    return tree(m, "act_sum", elements(act, spec.lanes), lambda terms: beat_act_sum_shape(spec, terms))
 
 
 def product_sum(

@@ -7,7 +7,8 @@ name. Text and time grow with the number of kinds of blocks (and of instances in
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, Value
 from amaranth.lib import wiring
@@ -102,16 +103,27 @@ class Block(wiring.Component):  # type: ignore[misc]
         """
         self._instantiate(m, label, connections, 1)
 
-    def place_each(self, m: Module, label: str, count: int, **connections: Value) -> None:
-        """Put ``count`` instances into ``m``, called ``label_0``, ``label_1`` ...
+    def place_each(
+        self, m: Module, label: str, count: int, *, number_from: int = 0, **connections: Value
+    ) -> None:
+        """Put ``count`` instances into ``m``, called ``label_0``, ``label_1`` ... (from ``number_from`` on).
 
         A port is connected to a value of its width, which all instances share, or to one of ``count``
         times its width, of which each has its slice. Amaranth sees one instance only, as its time
         grows with the bits of all connections; ``verilog.expand`` makes the others.
         """
-        self._instantiate(m, f"{label}_0" if count == 1 else label, connections, count)
+        name = f"{label}_{number_from}" if count == 1 or number_from else label
+        notes: dict[str, int | str] = {"a_first": number_from, "a_label": label, "a_instances": count}
+        self._instantiate(m, name, connections, count, notes)
 
-    def _instantiate(self, m: Module, label: str, connections: dict[str, Value], count: int) -> None:
+    def _instantiate(
+        self,
+        m: Module,
+        name: str,
+        connections: dict[str, Value],
+        count: int,
+        notes: Mapping[str, int | str] = MappingProxyType({}),
+    ) -> None:
         pins: dict[str, Value] = {}
         sliced = []
         for port in self.ports:
@@ -121,11 +133,13 @@ class Block(wiring.Component):  # type: ignore[misc]
                 continue
             value = connections.pop(port.name)
             if len(value) == count * port.width:
-                sliced.append(port.name)
+                if count > 1 or port.direction == "output":
+                    sliced.append(port.name)
             elif len(value) != port.width:
-                raise TypeError(f"{label}: {port.name} has {port.width} bits, connected to {len(value)}")
+                raise TypeError(f"{name}: {port.name} has {port.width} bits, connected to {len(value)}")
             pins[f"{port.direction[0]}_{port.name}"] = value
         if connections:
-            raise TypeError(f"{label}: {self.module_name} has no {sorted(connections)}")
-        notes = {} if count == 1 else {"a_instances": count, "a_sliced": " ".join(sliced)}
-        m.submodules[label] = Instance(self.module_name, **notes, **pins)
+            raise TypeError(f"{name}: {self.module_name} has no {sorted(connections)}")
+        if notes:
+            notes = {**notes, "a_sliced": " ".join(sliced)}
+        m.submodules[name] = Instance(self.module_name, **notes, **pins)

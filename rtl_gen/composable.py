@@ -6,18 +6,19 @@ that follows the mode.
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Module, Signal, Value
 
-from pact_hw.spec import HardwareSpec, WeightEncoding
+from pact_hw.spec import HardwareSpec
 
-from .arithmetic import elements, named, tree
+from .arithmetic import named
 from .block import input_port, output_port
 from .composable_structure import structure
-from .composition import OperandWords, bricks, combined, joining, key, levels, scaled
-from .element import Element
-from .output_stationary import OutputStationaryArray, Row
+from .composition import OperandWords, beat_total, brick_sum, excess_in_mode, joining, levels
+from .element import Element, acc_in_ports, feedback_text, shift_port
+from .output_stationary import OutputStationaryArray
+from .row import Row
 from .structure import is_placed
-from .widths import acc_shape, act_sum_shape
+from .widths import acc_shape
 
 
 class ComposableElement(Element):
@@ -33,35 +34,27 @@ class ComposableElement(Element):
         super().__init__(
             f"{spec.name}_pe",
             [
-                input_port("shift", 1, "take the right neighbour's accumulator"),
+                shift_port(spec),
                 input_port("joined", levels(spec), "from the narrowest on: are operands joined in pairs?"),
                 input_port("act", words, "words of the lanes, for the bricks, zero when idle"),
                 input_port("weight", words, "words of the lanes, for the bricks"),
-                input_port("acc_in", width, "the right neighbour's accumulator"),
+                *acc_in_ports(spec, width),
                 output_port("acc", width, "sum over activations times codes"),
             ],
         )
 
     def _build(self, m: Module) -> None:
-        spec, chunk = self._spec, self._spec.narrowest_bits
-        most = ((1 << chunk) - 1) ** 2
-        products: dict[tuple[int, ...], list[Value]] = {}
-        for lane, i, j, act_at, weight_at in bricks(spec):
-            product = self.act[act_at : act_at + chunk] * self.weight[weight_at : weight_at + chunk]
-            brick = named(m, f"brick_{lane}_{i}_{j}", product, unsigned(most.bit_length()))
-            products.setdefault(key(spec, i, j), []).append(brick)
-        sums = {}
-        for at, terms in products.items():
-            name = "_".join(["bricks", *map(str, at)])
-            total = tree(m, name, terms, lambda count: unsigned((count * most).bit_length()))
-            sums[at] = total, len(terms) * most
-        total, _ = combined(m, "total", sums, self.joined, chunk)
-        feedback = named(m, "feedback", Mux(self.shift, self.acc_in, self.acc), acc_shape(spec))
+        spec = self._spec
+        total = brick_sum(m, spec, self.act, self.weight, self.joined)
+        feedback = named(m, "feedback", self._feedback(spec, self.acc), acc_shape(spec))
         m.d.sync += self.acc.eq(named(m, "acc_next", feedback + total, acc_shape(spec)))
 
     def structure(self) -> list[str] | None:
         """As ``Block.structure``: adders placed one by one."""
-        return structure(self._spec, acc_shape(self._spec).width) if is_placed(self._spec) else None
+        if not is_placed(self._spec):
+            return None
+        width = acc_shape(self._spec).width
+        return structure(self._spec, width, feedback_text(self._spec, width))
 
 
 class ComposableRow(Row):
@@ -89,30 +82,10 @@ class ComposableRow(Row):
         return {"joined": self.joined}
 
     def _beat_sum(self, m: Module, act: Value) -> Value:
-        """Every word of a wide operand counts: twice as much for each level that is joined."""
-        spec, chunk = self._spec, self._spec.narrowest_bits
-        most = (1 << chunk) - 1
-        chunks: dict[tuple[int, ...], list[Value]] = {}
-        for number, value in enumerate(elements(act, len(act) // chunk)):
-            chunks.setdefault(key(spec, number % spec.operand_words), []).append(value)
-        sums = {}
-        for at, terms in chunks.items():
-            name = "_".join(["chunks", *map(str, at)])
-            total = tree(m, name, terms, lambda count: unsigned((count * most).bit_length()))
-            sums[at] = total, len(terms) * most
-        total, _ = combined(m, "act_sums", sums, self.joined, chunk)
-        # n**2 operands of a lane are together not more than the widest one can be.
-        shape = act_sum_shape(spec, spec.lanes)
-        return scaled(m, "act_sum", total, self.joined, lambda _level: -1, shape)
+        return beat_total(m, self._spec, act, self.joined)
 
     def _excess(self, m: Module, total: Value) -> Value:
-        """``arithmetic.excess`` for the weights of the mode."""
-        spec, chunk = self._spec, self._spec.narrowest_bits
-        odd = spec.weight.encoding is WeightEncoding.ODD
-        bits = chunk if odd else chunk - 1
-        shape = unsigned(len(total) + (spec.weight.bits if odd else spec.weight.bits - 1))
-        value = scaled(m, "levels", total << bits, self.joined, lambda level: chunk << level, shape)
-        return named(m, "excess", value - total, shape) if odd else value
+        return excess_in_mode(m, self._spec, total, self.joined)
 
 
 class ComposableArray(OutputStationaryArray):
@@ -141,9 +114,3 @@ class ComposableArray(OutputStationaryArray):
         with m.If(accept):
             m.d.sync += joined.eq(joins)
         return {"joins": joins, "joined": joined}
-
-
-def output_stationary_array(spec: HardwareSpec, *, module_name: str | None = None) -> OutputStationaryArray:
-    """The output-stationary array of ``spec``, fixed or composable."""
-    kind = ComposableArray if spec.modes else OutputStationaryArray
-    return kind(spec, module_name=module_name)

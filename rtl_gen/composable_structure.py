@@ -13,10 +13,9 @@ SHIFT_PS = 50
 """A multiplexer between two adders."""
 
 
-def structure(spec: HardwareSpec, width: int) -> list[str]:
-    """The body of the PE; ``width``: bits of its accumulator."""
+def structure(spec: HardwareSpec, width: int, feedback: str = "shift ? acc_in : acc") -> list[str]:
+    """The body of the PE; ``width``: bits of its accumulator, to ``feedback`` of which products are added."""
     lines, columns, most = _brick_bits(spec)
-    feedback = f"wire [{width - 1}:0] feedback = shift ? acc_in : acc;"
     for level in range(levels(spec)):
         columns, most, more = _level(spec, level, columns, most)
         lines += more
@@ -24,7 +23,12 @@ def structure(spec: HardwareSpec, width: int) -> list[str]:
     for number, bits in enumerate(final):
         bits.append(Bit(FEEDBACK_PS, f"feedback[{number}]", 0))
     more, _ = placed_sum(spec.name, final, "total")
-    return [feedback, *lines, *more, "always @(posedge clk) acc <= total;"]
+    return [
+        f"wire [{width - 1}:0] feedback = {feedback};",
+        *lines,
+        *more,
+        "always @(posedge clk) acc <= total;",
+    ]
 
 
 Columns = dict[Key, list[list[Bit]]]

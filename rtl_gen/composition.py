@@ -17,8 +17,9 @@ from amaranth.hdl import Cat, Module, Mux, Shape, Value, unsigned
 
 from pact_hw.spec import HardwareSpec, WeightEncoding
 
-from .arithmetic import elements, named
+from .arithmetic import elements, named, tree
 from .block import Block, input_port, output_port
+from .widths import act_sum_shape
 
 Key = tuple[int, ...]
 """By level, the highest first: how many chunks' places a sum is shifted there, if the level joins."""
@@ -91,6 +92,51 @@ def scaled(
         label = name if is_last else f"{name}_{level}"
         value = named(m, label, Mux(joined[level], moved, value), width)
     return value
+
+
+def brick_sum(m: Module, spec: HardwareSpec, act: Value, weight: Value, joined: Value) -> Value:
+    """The sum of all lanes' products: ``act`` and ``weight`` are words as bricks need them."""
+    chunk = spec.narrowest_bits
+    most = ((1 << chunk) - 1) ** 2
+    products: dict[Key, list[Value]] = {}
+    for lane, i, j, act_at, weight_at in bricks(spec):
+        product = act[act_at : act_at + chunk] * weight[weight_at : weight_at + chunk]
+        brick = named(m, f"brick_{lane}_{i}_{j}", product, unsigned(most.bit_length()))
+        products.setdefault(key(spec, i, j), []).append(brick)
+    sums = {}
+    for at, terms in products.items():
+        name = "_".join(["bricks", *map(str, at)])
+        total = tree(m, name, terms, lambda count: unsigned((count * most).bit_length()))
+        sums[at] = total, len(terms) * most
+    total, _ = combined(m, "total", sums, joined, chunk)
+    return total
+
+
+def beat_total(m: Module, spec: HardwareSpec, act: Value, joined: Value) -> Value:
+    """The sum of a row's activations; every word of a wide one counts: twice as much for each level."""
+    chunk = spec.narrowest_bits
+    most = (1 << chunk) - 1
+    chunks: dict[Key, list[Value]] = {}
+    for number, value in enumerate(elements(act, len(act) // chunk)):
+        chunks.setdefault(key(spec, number % spec.operand_words), []).append(value)
+    sums = {}
+    for at, terms in chunks.items():
+        name = "_".join(["chunks", *map(str, at)])
+        total = tree(m, name, terms, lambda count: unsigned((count * most).bit_length()))
+        sums[at] = total, len(terms) * most
+    total, _ = combined(m, "act_sums", sums, joined, chunk)
+    # n**2 operands of a lane are together not more than the widest one can be.
+    return scaled(m, "act_sum", total, joined, lambda _level: -1, act_sum_shape(spec, spec.lanes))
+
+
+def excess_in_mode(m: Module, spec: HardwareSpec, total: Value, joined: Value) -> Value:
+    """``arithmetic.excess`` for the weights of the mode."""
+    chunk = spec.narrowest_bits
+    odd = spec.weight.encoding is WeightEncoding.ODD
+    bits = chunk if odd else chunk - 1
+    shape = unsigned(len(total) + (spec.weight.bits if odd else spec.weight.bits - 1))
+    value = scaled(m, "levels", total << bits, joined, lambda level: chunk << level, shape)
+    return named(m, "excess", value - total, shape) if odd else value
 
 
 class OperandWords(Block):

@@ -1,13 +1,16 @@
-"""The correction of a row's codes in half a nanosecond: long differences in two halves."""
+"""The correction of a row's codes; with stages in half a nanosecond: long differences in two halves."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 from pact_hw.spec import HardwareSpec, WeightEncoding
 
-from .arithmetic import corrected, delayed, excess, named
+from .arithmetic import assign, corrected, delayed, excess, named
 from .block import Block, input_port, output_port
+from .carry_save import value
 
 SLOW_BITS = 24
 """A longer difference takes more than half a nanosecond in ASAP7."""
@@ -39,7 +42,63 @@ class UpperDifference(Block):
 
 def upper_difference(spec: HardwareSpec) -> UpperDifference | None:
     """What ``registered_excess`` and ``corrected_fast`` need, if anything."""
-    return UpperDifference(spec) if spec.tree_stages and spec.acc_bits > SLOW_BITS else None
+    return UpperDifference(spec) if _in_halves(spec) else None
+
+
+def _in_halves(spec: HardwareSpec) -> bool:
+    return spec.tree_stages > 0 and spec.acc_bits > SLOW_BITS
+
+
+def excess_bits(spec: HardwareSpec) -> int:
+    """Bits of what a row's sums are too large by."""
+    total_bits = (spec.max_reduction * spec.act.max).bit_length()
+    if spec.weight.encoding is not WeightEncoding.ODD:
+        return total_bits + spec.weight.bits - 1
+    return spec.acc_bits if _in_halves(spec) else total_bits + spec.weight.bits
+
+
+def exact_sum(
+    m: Module,
+    spec: HardwareSpec,
+    acc: Value,
+    carries: Sequence[int],
+    too_large_by: Value,
+    upper: UpperDifference | None,
+) -> Value:
+    """What a PE's accumulator, with its ``carries``, stands for; its lowest ``acc_bits`` bits are exact."""
+    acc = value(m, "acc_sum", acc, carries)
+    if spec.tree_stages:
+        return corrected_fast(m, spec, acc, too_large_by, upper)
+    return corrected(spec, acc, too_large_by)
+
+
+class ColumnSum(Block):
+    """The exact sum of one column of a row: where all leave at once, each has its own."""
+
+    def __init__(
+        self, spec: HardwareSpec, *, acc_bits: int, carries: Sequence[int], upper: UpperDifference | None
+    ) -> None:
+        self._spec, self._carries, self._upper = spec, carries, upper
+        staged = spec.tree_stages > 0
+        super().__init__(
+            f"{spec.name}_column_sum",
+            [
+                *([input_port("advance", 1, "take the sum")] if staged else []),
+                input_port("acc", acc_bits, "a PE's sum over codes"),
+                input_port("excess", excess_bits(spec), "what the row's sums are too large by"),
+                output_port("sum", spec.acc_bits, "exact sum, two's complement"),
+            ],
+            [self._upper] if self._upper else [],
+            clocked=staged,
+        )
+
+    def _build(self, m: Module) -> None:
+        found = exact_sum(m, self._spec, self.acc, self._carries, self.excess, self._upper)
+        if not self._spec.tree_stages:
+            assign(m, self.sum, "sum", found)
+            return
+        with m.If(self.advance):
+            m.d.sync += self.sum.eq(found)
 
 
 def registered_excess(m: Module, spec: HardwareSpec, total: Value, upper: UpperDifference | None) -> Value:
@@ -48,7 +107,7 @@ def registered_excess(m: Module, spec: HardwareSpec, total: Value, upper: UpperD
         return excess(m, spec, delayed(m, "act_total_q", total, 1))
     if upper is None:
         return delayed(m, "excess_q", excess(m, spec, total), 1)
-    halves = _in_halves(m, spec, "excess", total << spec.weight.bits, total, upper)
+    halves = _difference(m, spec, "excess", total << spec.weight.bits, total, upper)
     return delayed(m, "excess_q", halves, 1)
 
 
@@ -60,12 +119,14 @@ def corrected_fast(
         return named(m, "exact", corrected(spec, acc, too_large_by), spec.acc_bits)
     if spec.weight.encoding is WeightEncoding.ODD:
         acc = Cat(Const(0, 1), acc)
-    return _in_halves(m, spec, "sum", acc, too_large_by, upper)
+    return _difference(m, spec, "sum", acc, too_large_by, upper)
 
 
-def _in_halves(m: Module, spec: HardwareSpec, name: str, a: Value, b: Value, upper: UpperDifference) -> Value:
+def _difference(
+    m: Module, spec: HardwareSpec, name: str, a: Value, b: Value, upper: UpperDifference
+) -> Value:
     """``a - b`` modulo 2**acc_bits."""
-    a, b = (Cat(value, Const(0, spec.acc_bits))[: spec.acc_bits] for value in (a, b))
+    a, b = (Cat(word, Const(0, spec.acc_bits))[: spec.acc_bits] for word in (a, b))
     half = spec.acc_bits - upper.width
     lower = named(m, f"{name}_lower", a[:half] - b[:half], half + 1)  # its highest bit: a borrow
     difference, less_1 = (Signal(upper.width, name=f"{name}_upper{end}") for end in ("", "_less_1"))

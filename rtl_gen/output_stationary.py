@@ -3,7 +3,11 @@
 A tile is a run of operand beats that ends with ``in_last``; then the accumulators shift out along
 the rows, column 0 first, while zeros shift in from the far end: after ``cols`` results every
 accumulator is zero, ready for the next tile. The same shift clears them after a reset, so neither a
-PE's clear, nor its enable, nor its reset costs a gate.
+PE's clear, nor its enable, nor its reset costs a gate. A wide drain gives all sums at once, and its one
+shift makes all accumulators zero.
+
+With ``pipeline`` operands pass a register every so many PEs, along the rows and down the columns. So that
+they meet, those of further rows and columns enter later (``delay.Skew``); the shift waits for the last.
 """
 
 from __future__ import annotations
@@ -14,118 +18,14 @@ from amaranth.hdl import Cat, Const, Module, Mux, ResetSignal, Signal, Value
 from amaranth.utils import ceil_log2
 
 from pact_hw.design import Port
-from pact_hw.spec import HardwareSpec
+from pact_hw.spec import Drain, HardwareSpec, MacKind
 
 from . import partial_products
-from .act_total import ActivationTotal
-from .arithmetic import (
-    act_sum,
-    assign,
-    corrected,
-    excess,
-    named,
-    offset_codes,
-)
+from .arithmetic import named, offset_codes, registered
 from .block import Block, input_port, output_port
-from .carry_save import value
-from .correction import corrected_fast, registered_excess, upper_difference
-from .element import Element, ProcessingElement
-from .widths import act_sum_shape
-
-
-class Row(Block):
-    """A row of PEs that share activations; what the codes stand for is put right once per row."""
-
-    def __init__(
-        self, spec: HardwareSpec, pe: Element, mode: Sequence[Port] = (), parts: Sequence[Block] = ()
-    ) -> None:
-        self._spec = spec
-        self._pe = pe
-        self._total = None if mode else ActivationTotal(spec)
-        self._upper = upper_difference(spec)
-        super().__init__(
-            f"{spec.name}_row",
-            [
-                input_port("accept", 1, "a beat is accepted: register its activations, else zero"),
-                input_port("shift", 1, "accumulators move one column to the left"),
-                input_port("clear", 1, "forget the sum of activations; with the last shift"),
-                *([input_port("advance", 1, "take column 0's sum")] if spec.tree_stages else []),
-                *mode,
-                input_port("act", spec.operand_words * spec.lanes * spec.act.bits, "lanes activations"),
-                input_port(
-                    "weight",
-                    spec.operand_words * spec.cols * partial_products.weight_bits(spec),
-                    "registered weights of the cols PEs",
-                ),
-                output_port("sum", spec.acc_bits, "column 0: exact sum, two's complement"),
-            ],
-            [pe, *filter(None, (self._total, self._upper)), *parts],
-        )
-
-    def _build(self, m: Module) -> None:
-        spec = self._spec
-        act = Signal(len(self.act), name="act_q")
-        accepted = named(m, "act_accepted", Mux(self.accept, self._offered(m), 0), len(act))
-        m.d.sync += act.eq(accepted)
-        operands: Value = act
-        if partial_products.in_pairs(spec):
-            # With stages there is no time for an addition after it is known whether the beat is accepted.
-            staged = spec.tree_stages > 0
-            sums = partial_products.pair_sums(m, spec, self._offered(m) if staged else accepted)
-            if staged:
-                sums = named(m, "pair_sums_accepted", Mux(self.accept, sums, 0), len(sums))
-            pair_sums = Signal(len(sums), name="pair_sums_q")
-            m.d.sync += pair_sums.eq(sums)
-            operands = partial_products.with_pair_sums(spec, act, pair_sums)
-        width = len(self._pe.acc)
-        accs = Signal(spec.cols * width, name="acc")
-        self._pe.place_each(
-            m,
-            "pe",
-            spec.cols,
-            shift=self.shift,
-            act=operands,
-            weight=self.weight,
-            acc_in=Cat(accs[width:], Const(0, width)),
-            acc=accs,
-            **self._pe_mode(),
-        )
-        total = self._act_total(m, act)
-        acc = value(m, "acc_sum", accs[:width], self._pe.carries)
-        if not spec.tree_stages:
-            assign(m, self.sum, "sum", corrected(spec, acc, self._excess(m, total)))
-            return
-        too_large_by = registered_excess(m, spec, total, self._upper)
-        column_sum = corrected_fast(m, spec, acc, too_large_by, self._upper)
-        with m.If(self.advance):
-            m.d.sync += self.sum.eq(column_sum)
-
-    def _offered(self, m: Module) -> Value:
-        """The activations that may be registered."""
-        return self.act
-
-    def _pe_mode(self) -> dict[str, Value]:
-        """What else PEs are connected to."""
-        return {}
-
-    def _act_total(self, m: Module, act: Value) -> Value:
-        """The sum of the tile's activations."""
-        shape = act_sum_shape(self._spec, self._spec.max_reduction)
-        total = Signal(shape, name="act_total")
-        if self._total:
-            self._total.place(m, "tile_total", clear=self.clear, act=act, total=total)
-            return total
-        kept = named(m, "act_total_kept", Mux(self.clear, 0, total), shape)
-        m.d.sync += total.eq(named(m, "act_total_next", kept + self._beat_sum(m, act), shape))
-        return total
-
-    def _beat_sum(self, m: Module, act: Value) -> Value:
-        """The sum of registered activations."""
-        return act_sum(m, self._spec, act)
-
-    def _excess(self, m: Module, total: Value) -> Value:
-        """What sums over codes are too large by."""
-        return excess(m, self._spec, total)
+from .delay import Skew, groups
+from .element import ProcessingElement
+from .row import Row
 
 
 class OutputStationaryArray(Block):
@@ -147,7 +47,18 @@ class OutputStationaryArray(Block):
     ) -> None:
         self._spec = spec
         self._row = row or Row(spec, ProcessingElement(spec))
-        self._choices = partial_products.Choices(spec) if partial_products.in_pairs(spec) else None
+        decodes = partial_products.in_pairs(spec) and not partial_products.is_serial(spec)
+        self._choices = partial_products.Choices(spec) if decodes else None
+        self._skews = {
+            name: Skew(spec, f"{spec.name}_{name}", count=count, width=width, stalls=False)
+            for name, count, width in (
+                ("act", spec.rows, spec.operand_words * spec.lanes * spec.beat_act_bits),
+                ("weight", spec.cols, spec.operand_words * spec.lanes * spec.weight.bits),
+            )
+            if len(groups(spec, count)) > 1
+        }
+        wide = spec.drain is Drain.WIDE
+        sums, beats = ("rows x cols sums", "") if wide else ("rows sums", "; beat j is column j")
         super().__init__(
             module_name or spec.name,
             [
@@ -156,12 +67,12 @@ class OutputStationaryArray(Block):
                 input_port("out_ready", 1, "results are taken"),
                 output_port(
                     "out_data",
-                    spec.rows * spec.acc_bits,
-                    f"rows sums, {spec.acc_bits} bits each, two's complement; beat j is column j",
+                    spec.values_per_beat * spec.acc_bits,
+                    f"{sums}, {spec.acc_bits} bits each, two's complement{beats}",
                 ),
-                output_port("out_last", 1, "last column of the tile"),
+                output_port("out_last", 1, "last beat of the tile"),
             ],
-            [*([self._choices] if self._choices else []), *parts, self._row],
+            [*([self._choices] if self._choices else []), *parts, *self._skews.values(), self._row],
         )
 
     def _build(self, m: Module) -> None:
@@ -192,34 +103,55 @@ class OutputStationaryArray(Block):
             draining.eq(flushing[-1] | (draining & ~last_shift)),
             clearing.eq(clearing & ~last_shift),
         ]
-        # Zeros, not old or unknown values, while there is no beat: cheaper than an enable.
         joins = self._joins(m)
-        weight = Signal(len(self.in_weight), name="weight_q", reset_less=True)
-        m.d.sync += weight.eq(Mux(accept, self._codes(m, joins), 0))
-        if self._choices:
-            choices = Signal(spec.cols * partial_products.weight_bits(spec))
-            self._choices.place(m, "decoder", weight=weight, choices=choices)
-            weight = choices
         self._count_columns(m, shift, last_column)
-        self._row.place_each(
-            m,
-            "row",
-            spec.rows,
-            accept=accept,
-            shift=shift,
-            clear=last_shift,
-            act=self.in_act,
-            weight=weight,
-            sum=self.out_data,
-            **self._row_mode(m, accept, joins),
-            **({"advance": taken} if staged else {}),
+        row_control = {"shift": shift, "clear": last_shift, **({"advance": taken} if staged else {})}
+        self._place_rows(m, accept, joins, row_control)
+
+    def _place_rows(self, m: Module, accept: Value, joins: Value, control: dict[str, Value]) -> None:
+        spec = self._spec
+        acts, codes = (
+            self._skewed(m, name, value)
+            for name, value in (("act", self.in_act), ("weight", self._codes(m, joins)))
         )
+        row_groups = groups(spec, spec.rows)
+        accepts: list[Value] = [accept]
+        for number in range(1, max(len(row_groups), len(groups(spec, spec.cols)))):
+            accepts.append(registered(m, f"accept_{number}", accepts[-1]))
+        weights = self._weights(m, accepts, codes)
+        mode = self._row_mode(m, accept, joins)
+        act_bits, sum_bits = len(acts) // spec.rows, len(self.out_data) // spec.rows
+        for number, group in enumerate(row_groups):
+            if number:
+                weights = registered(m, f"weights_{number}", weights)
+                mode = {name: registered(m, f"{name}_{number}", value) for name, value in mode.items()}
+            self._row.place_each(
+                m,
+                "row",
+                len(group),
+                number_from=group.start,
+                accept=accepts[number],
+                act=acts[group.start * act_bits : group.stop * act_bits],
+                weight=self._decoded(m, number, weights),
+                sum=self.out_data[group.start * sum_bits : group.stop * sum_bits],
+                **control,
+                **mode,
+            )
+
+    def _skewed(self, m: Module, name: str, value: Value) -> Value:
+        """``value``, operands of rows or columns, as late as they are to reach the first of their PEs."""
+        if name not in self._skews:
+            return value
+        skewed = Signal(len(value), name=f"{name}_skewed")
+        self._skews[name].place(m, f"{name}_skew", value=value, skewed=skewed)
+        return skewed
 
     def _settled(self, m: Module) -> Value:
-        """After a reset: all registers in the trees are zero."""
-        if not self._spec.tree_stages:
+        """After a reset: all registers on the way to the accumulators are zero."""
+        cycles = self._spec.tree_stages + self._spec.broadcast_cycles
+        if not cycles:
             return Const(1, 1)
-        settling = Signal(self._spec.tree_stages, reset_less=True)
+        settling = Signal(cycles, reset_less=True)
         m.d.sync += settling.eq(Cat(settling[1:], ResetSignal()))
         return ~settling.any()
 
@@ -240,13 +172,35 @@ class OutputStationaryArray(Block):
         """The unsigned codes that may be registered."""
         return offset_codes(self._spec, self.in_weight)
 
+    def _weights(self, m: Module, accepts: Sequence[Value], codes: Value) -> Value:
+        """What is registered for the PEs.
+
+        ``codes``: weights that are offered; ``accepts``: whether those of each group of columns are taken.
+        """
+        bits = len(codes) // self._spec.cols
+        weight = Signal(len(codes), name="weight_q", reset_less=True)
+        for accept, group in zip(accepts, groups(self._spec, self._spec.cols), strict=False):
+            # Zeros, not old or unknown values, while there is no beat: cheaper than an enable.
+            own = slice(group.start * bits, group.stop * bits)
+            m.d.sync += weight[own].eq(Mux(accept, codes[own], 0))
+        return weight
+
+    def _decoded(self, m: Module, group: int, weights: Value) -> Value:
+        """The weights of the PEs of a group of rows, which share a register."""
+        if self._choices is None:
+            return weights
+        number = f"_{group}" if group else ""
+        choices = Signal(self._spec.cols * partial_products.weight_bits(self._spec), name=f"choices{number}")
+        self._choices.place(m, f"decoder{number}", weight=weights, choices=choices)
+        return choices
+
     def _row_mode(self, m: Module, accept: Value, joins: Value) -> dict[str, Value]:
         """What else rows are connected to."""
         return {}
 
     def _count_columns(self, m: Module, shift: Signal, last_column: Signal) -> None:
         """Drives ``last_column``: column ``cols - 1`` is at the output."""
-        cols = self._spec.cols
+        cols = self._spec.drain_cycles
         if cols == 1:
             m.d.comb += last_column.eq(1)
             return
@@ -263,14 +217,17 @@ def operand_ports(spec: HardwareSpec) -> list[Port]:
     words = spec.operand_words
     act, weight = f"levels, {spec.act.bits} bits each", f"codes, {spec.weight.bits} bits each"
     mode = []
-    if spec.modes:
+    if spec.mac_kind is MacKind.BIT_SERIAL:
+        act = f"bits of levels, of {spec.act.bits} bits at most, the highest first"
+        mode = [input_port("in_next_plane", 1, "first beat of the next lower bit of the levels")]
+    if spec.mac_kind is MacKind.COMPOSABLE:
         act = weight = f"{words} words, {spec.act.bits} bits each"
         widths = ", ".join(f"{mode}: {bits}" for mode, bits in enumerate(spec.modes))
         mode = [input_port("in_mode", ceil_log2(len(spec.modes)), f"bits of the tile's operands; {widths}")]
     return [
         input_port("in_valid", 1, "operands are offered"),
         output_port("in_ready", 1, "operands are taken"),
-        input_port("in_act", spec.rows * spec.lanes * words * spec.act.bits, f"rows x lanes {act}"),
+        input_port("in_act", spec.rows * spec.lanes * words * spec.beat_act_bits, f"rows x lanes {act}"),
         input_port(
             "in_weight",
             spec.cols * spec.lanes * words * spec.weight.bits,

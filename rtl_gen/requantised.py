@@ -9,7 +9,7 @@ from amaranth.hdl import Cat, Module, Signal
 from pact_hw.spec import HardwareSpec, RequantiserKind, RequantiserSpec
 
 from .block import Block, input_port, output_port
-from .composable import output_stationary_array
+from .kinds import output_stationary_array
 from .output_stationary import operand_ports
 from .requantiser import Requantiser, output_bits
 from .threshold import ThresholdRequantiser, threshold_ports

@@ -33,8 +33,9 @@ write_verilog -noattr -norename -simple-lhs
 """
 
 _INSTANCES = re.compile(
+    r"  attribute \\first (\d+)\n  attribute \\label \"(\w+)\"\n"
     r"  attribute \\instances (\d+)\n  attribute \\sliced \"([\w ]*)\"\n"
-    r"  cell \\(\w+) \\(\w+)\n((?:    connect .*\n)+)  end\n"
+    r"  cell \\(\w+) \\\S+\n((?:    connect .*\n)+)  end\n"
 )
 _CELL = re.compile(r"  cell \$(?:add|sub|mul|neg|eq|ne|lt|le|gt|ge) .*?\n  end\n", re.DOTALL)
 _COMPARES = ("$eq ", "$ne ", "$lt ", "$le ", "$gt ", "$ge ")
@@ -76,17 +77,18 @@ def expand(text: str, blocks: Sequence[Block]) -> str:
     ports = {(block.module_name, port.name): port for block in blocks for port in block.ports}
 
     def rewrite(match: re.Match[str]) -> str:
-        count, sliced, module, label, connections = match.groups()
+        first, label, count, sliced, module, connections = match.groups()
         pins = re.findall(r"connect \\(\w+) (.*)\n", connections)
         lines = []
         for index in range(int(count)):
-            wires, cell = [], [f"  cell \\{module} \\{label}_{index}\n"]
+            instance = f"{label}_{int(first) + index}"
+            wires, cell = [], [f"  cell \\{module} \\{instance}\n"]
             for name, value in pins:
                 if name in sliced.split():
                     port = ports[module, name]
                     value = f"{value} [{(index + 1) * port.width - 1}:{index * port.width}]"
                     if port.direction == "output":
-                        wire = f"\\{label}_{index}_{name}"
+                        wire = f"\\{instance}_{name}"
                         wires.append(f"  wire width {port.width} {wire}\n  connect {value} {wire}\n")
                         value = wire
                 cell.append(f"    connect \\{name} {value}\n")

@@ -2,7 +2,8 @@
 
 Partial sums go down the columns, a row a cycle; the activations of row r are therefore delayed by r
 cycles (the skew). The sum of activations goes down beside the columns in the same way, and puts
-right at the bottom what the codes stand for, once for all columns.
+right at the bottom what the codes stand for, once for all columns. With ``pipeline`` activations pass a
+register every so many columns on their way along the rows; what the first columns give waits for the last.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pact_hw.spec import HardwareSpec
 from . import partial_products
 from .arithmetic import act_sum, assign, corrected, elements, excess, named, offset_codes, product_sum
 from .block import Block, input_port, output_port
-from .delay import Skew
+from .delay import Skew, groups
 from .structure import is_placed, multiply_add
 from .widths import acc_shape, act_sum_shape, code_sum_shape, terms_in_array
 
@@ -151,7 +152,7 @@ class WeightStationaryArray(Block):
         self._spec = spec
         self._column = Column(spec)
         self._tally = Tally(spec)
-        self._skew = Skew(spec.name, rows=spec.rows, width=spec.lanes * spec.act.bits)
+        self._skew = Skew(spec, spec.name, count=spec.rows, width=spec.lanes * spec.act.bits, stalls=True)
         code = f"{spec.weight.bits} bits each, {spec.weight.encoding.value}"
         super().__init__(
             spec.name,
@@ -212,22 +213,48 @@ class WeightStationaryArray(Block):
             m.d.sync += [busy.eq(Cat(accept, busy[:-1])), last.eq(Cat(self.in_last, last[:-1]))]
 
         act = Signal.like(self.in_act, name="act_skewed")
-        self._skew.place(m, "skew", advance=advance, act=self.in_act, skewed=act)
+        self._skew.place(m, "skew", advance=advance, value=self.in_act, skewed=act)
         psum = Signal(spec.cols * acc_shape(spec).width)
-        self._column.place_each(
-            m,
-            "column",
-            spec.cols,
-            load=load,
-            advance=advance,
-            act=act,
-            weight=offset_codes(spec, self.weight_data),
-            psum=psum,
-        )
+        self._place_columns(m, load=load, advance=advance, act=act, psum=psum)
         too_large_by = self._excess(m, act, advance)
         sums = zip(elements(psum, spec.cols), elements(self.out_data, spec.cols), strict=True)
         for column, (acc, out) in enumerate(sums):
             assign(m, out, f"sum_{column}", corrected(spec, acc, too_large_by))
+
+    def _place_columns(self, m: Module, *, load: Value, advance: Value, act: Value, psum: Signal) -> None:
+        """The columns; ``psum`` is what leaves them, at the same time from all."""
+        spec = self._spec
+        codes = offset_codes(spec, self.weight_data)
+        code_bits, psum_bits = len(codes) // spec.cols, len(psum) // spec.cols
+        for number, group in enumerate(groups(spec, spec.cols)):
+            if number:
+                act = self._late(m, f"act_{number}", act, 1, advance)
+            found = psum[group.start * psum_bits : group.stop * psum_bits]
+            early = spec.broadcast_cycles - number
+            bottom = Signal(len(found), name=f"psum_{number}") if early else found
+            self._column.place_each(
+                m,
+                "column",
+                len(group),
+                number_from=group.start,
+                load=load,
+                advance=advance,
+                act=act,
+                weight=codes[group.start * code_bits : group.stop * code_bits],
+                psum=bottom,
+            )
+            if early:
+                m.d.comb += found.eq(self._late(m, f"psum_{number}", bottom, early, advance))
+
+    @staticmethod
+    def _late(m: Module, name: str, value: Value, steps: int, advance: Value) -> Value:
+        """``value``, so many steps later."""
+        for step in range(1, steps + 1):
+            register = Signal(len(value), name=f"{name}_late_{step}", reset_less=True)
+            with m.If(advance):
+                m.d.sync += register.eq(value)
+            value = register
+        return value
 
     def _excess(self, m: Module, act: Value, advance: Signal) -> Value:
         """What the sums at the bottom are too large by: the same for every column."""
@@ -235,7 +262,8 @@ class WeightStationaryArray(Block):
         tallies = Signal(rows * width, name="tallies")
         above = Cat(Const(0, width), tallies[:-width])
         self._tally.place_each(m, "tally", rows, advance=advance, act=act, tally_in=above, tally=tallies)
-        return excess(m, self._spec, tallies[-width:])
+        total = self._late(m, "tally", tallies[-width:], self._spec.broadcast_cycles, advance)
+        return excess(m, self._spec, total)
 
     def _loaded(self, m: Module, load: Signal) -> Value:
         """Whether the last of ``rows`` beats of weights is being loaded."""

@@ -17,6 +17,16 @@ def code_sum_shape(spec: HardwareSpec, terms: int) -> Shape:
     return unsigned((terms * spec.act.max * spec.weight.levels).bit_length())
 
 
+def beat_sum_shape(spec: HardwareSpec, terms: int) -> Shape:
+    """Shape of a sum of ``terms`` products of one beat: bit-serial, of a bit of an activation each."""
+    return unsigned((terms * ((1 << spec.beat_act_bits) - 1) * spec.weight.levels).bit_length())
+
+
+def beat_act_sum_shape(spec: HardwareSpec, terms: int) -> Shape:
+    """Shape of a sum of ``terms`` activations of one beat: bit-serial, of a bit of each."""
+    return unsigned((terms * ((1 << spec.beat_act_bits) - 1)).bit_length())
+
+
 def terms_in_array(spec: HardwareSpec) -> int:
     """The most products that one sum inside the array collects.
 

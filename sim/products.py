@@ -12,6 +12,7 @@ from pact_hw.errors import InputError
 from pact_hw.golden import matmul
 from pact_hw.spec import (
     HardwareSpec,
+    MacKind,
     RequantiserSpec,
     WeightEncoding,
     accumulator_range,
@@ -40,7 +41,8 @@ class MatrixProduct:
     residual: Int64 | None = None
     """(M, N) levels, with ``scale`` only."""
     mode_bits: int | None = None
-    """Width of the operands on a composable array; None: its widest, and always on a fixed one."""
+    """Width of the operands on a composable array, of the levels on a bit-serial one; None: the widest, and
+    always on a fixed one."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -143,16 +145,20 @@ def random_products(spec: HardwareSpec, count: int, seed: int) -> list[MatrixPro
     """``count`` products for ``spec``: the corner cases first, then random shapes and values.
 
     On a requantising array products with and without a scale alternate after the extremes; on a
-    composable one each corner case comes in every mode, and random products in random modes.
+    composable one each corner case comes in every mode (on a bit-serial one in the widest, the narrowest and
+    one between), and random products in random modes.
     """
     if count < 1:
         raise InputError(f"number of products must be at least 1, not {count}")
     rng = np.random.default_rng(seed)
     products: list[MatrixProduct] = []
     modes: tuple[int | None, ...] = spec.modes or (None,)
-    corner_cases = [_corner_cases(spec.in_mode(mode), rng) for mode in modes]
+    some = modes
+    if spec.mac_kind is MacKind.BIT_SERIAL:
+        some = tuple(dict.fromkeys((modes[0], modes[len(modes) // 2], modes[-1])))
+    corner_cases = [_corner_cases(spec.in_mode(mode), rng) for mode in some]
     for one_in_each_mode in zip(*corner_cases, strict=True):
-        for mode, product in zip(modes, one_in_each_mode, strict=True):
+        for mode, product in zip(some, one_in_each_mode, strict=True):
             if len(products) == count:
                 return products
             products.append(_in_mode(product, mode))

@@ -15,7 +15,8 @@ from .formats import (
     accumulator_range,
     signed_bits,
 )
-from .hardware import Dataflow, HardwareSpec, MacKind
+from .hardware import HardwareSpec
+from .kinds import Dataflow, Drain, MacKind
 from .layer import LayerKind, LayerSpec
 from .network import NetworkSpec
 from .requantiser import RequantiserKind, RequantiserSpec
@@ -29,6 +30,7 @@ __all__ = [
     "ActFormat",
     "CoreSpec",
     "Dataflow",
+    "Drain",
     "HardwareSpec",
     "LayerKind",
     "LayerSpec",

@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-import enum
 import re
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import InputError
 from .canonical import digest
-from .formats import ActFormat, WeightEncoding, WeightFormat, accumulator_range, check_int, signed_bits
+from .formats import ActFormat, WeightFormat, accumulator_range, check_int, signed_bits
+from .hardware_json import from_members, to_members
+from .kinds import Dataflow, Drain, MacKind
 from .requantiser import MAX_THRESHOLD_BITS, RequantiserKind, RequantiserSpec
 
 MAX_TREE_STAGES = 16
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
-
-
-class Dataflow(enum.Enum):
-    """Which operand stays in the processing elements."""
-
-    OUTPUT_STATIONARY = "output-stationary"
-    """Each PE accumulates one output: rows are output pixels, cols are output channels."""
-    WEIGHT_STATIONARY = "weight-stationary"
-    """Each PE holds ``lanes`` weights: rows x lanes are reduction terms, cols are output channels;
-    partial sums enter at the top of a column and leave at its bottom."""
-
-
-class MacKind(enum.Enum):
-    """How a PE multiplies."""
-
-    FIXED = "fixed"
-    """One pair of widths, set at generation."""
-    COMPOSABLE = "composable"
-    """One product of the widest operands, or four times as many of half the width, and so on, in each
-    lane: chosen at run time, for a tile, by ``in_mode``. All are summed in one accumulator."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +41,10 @@ class HardwareSpec:
     tree_stages: int = 0
     """Of a fixed output-stationary array: registers that a product may pass on its way to the accumulator.
     With any, the correction of the codes is registered as well, and so are the results."""
+    pipeline: int = 0
+    """PEs between two registers of the operands on their way through the array, 1 in a systolic one;
+    0: operands reach all PEs at once. Weight stationary: of the activations, on their way along a row."""
+    drain: Drain = Drain.SHIFT
 
     def __post_init__(self) -> None:
         for dimension in ("rows", "cols", "lanes"):
@@ -79,11 +64,13 @@ class HardwareSpec:
             )
         self._check_modes()
         check_int("tree_stages", self.tree_stages, 0, MAX_TREE_STAGES)
+        check_int("pipeline", self.pipeline, 0, 1024)
         if self.tree_stages and not self._may_have_stages:
             raise InputError(
                 "tree_stages needs a fixed output-stationary array, not a "
                 f"{self.mac_kind.value} {self.dataflow.value} one"
             )
+        self._check_drain()
         # A reduction is padded with zero activations to whole beats, which adds nothing to any sum.
         low, high = accumulator_range(self.act, self.weight, self.max_reduction)
         thresholds = self.requantiser and self.requantiser.kind is RequantiserKind.THRESHOLD
@@ -101,14 +88,28 @@ class HardwareSpec:
                     f"are taken: use {RequantiserKind.MULTIPLY_SHIFT.value}"
                 )
 
+    def _check_drain(self) -> None:
+        if not isinstance(self.drain, Drain):
+            raise InputError(f"drain must be a Drain, not {self.drain!r}")
+        if self.drain is Drain.SHIFT:
+            return
+        if self.dataflow is not Dataflow.OUTPUT_STATIONARY:
+            raise InputError(
+                f"a {self.drain.value} drain needs the output-stationary dataflow, not {self.dataflow.value}"
+            )
+        if self.requantiser:
+            raise InputError(
+                f"a requantiser takes a column a cycle: drain must be shift, not {self.drain.value}"
+            )
+
     def _check_modes(self) -> None:
+        if self.mac_kind is not MacKind.FIXED and self.dataflow is not Dataflow.OUTPUT_STATIONARY:
+            raise InputError(f"a {self.mac_kind.value} array is output-stationary, not {self.dataflow.value}")
         if self.mac_kind is not MacKind.COMPOSABLE:
             check_int("narrowest_bits", self.narrowest_bits, 0, 0)
             return
         if self.narrowest_bits == 0:
             object.__setattr__(self, "narrowest_bits", 2)
-        if self.dataflow is not Dataflow.OUTPUT_STATIONARY:
-            raise InputError(f"a composable array is output-stationary, not {self.dataflow.value}")
         if self.act.bits != self.weight.bits or self.act.bits not in (4, 8, 16):
             raise InputError(
                 "a composable array's widest operands are 4x4, 8x8 or 16x16 bits, "
@@ -129,16 +130,22 @@ class HardwareSpec:
 
     @property
     def modes(self) -> tuple[int, ...]:
-        """Operand bits that a composable array can be set to, widest first: ``in_mode`` is the index."""
-        if self.mac_kind is not MacKind.COMPOSABLE:
+        """Operand bits that an array can be set to at run time, widest first; of a fixed one none.
+
+        Composable: of both operands, ``in_mode`` is the index. Bit-serial: of activations, any.
+        """
+        if self.mac_kind is MacKind.BIT_SERIAL:
+            return tuple(range(self.act.bits, 0, -1))
+        if self.mac_kind is MacKind.FIXED:
             return ()
         halvings = (self.act.bits // self.narrowest_bits).bit_length()
         return tuple(self.act.bits >> mode for mode in range(halvings))
 
     def in_mode(self, bits: int | None) -> HardwareSpec:
-        """What this array is when ``in_mode`` says ``bits`` (None: the widest): a fixed one with more lanes.
+        """What this array is when its operands have ``bits`` bits (None: the widest).
 
-        Values, cycles and order of operands are those of the fixed array; ports are this one's.
+        Composable: a fixed one with more lanes, of which it has the values, cycles and order of operands;
+        ports are this one's. Bit-serial: one whose activations are no wider.
 
         Raises:
             InputError: there is no such mode.
@@ -149,6 +156,8 @@ class HardwareSpec:
         if bits not in self.modes:
             only = f"modes for {', '.join(map(str, self.modes))} bits" if self.modes else "fixed widths"
             raise InputError(f"{self.name} has {only}, and none for {bits!r} bits")
+        if self.mac_kind is MacKind.BIT_SERIAL:
+            return replace(self, act=replace(self.act, bits=bits))
         return replace(
             self,
             act=replace(self.act, bits=bits),
@@ -161,17 +170,46 @@ class HardwareSpec:
     @property
     def operand_words(self) -> int:
         """Words of the widest width that a lane's operand port has: as many as narrow values fill."""
-        return 1 << max(0, len(self.modes) - 1)
+        return 1 << len(self.modes) - 1 if self.mac_kind is MacKind.COMPOSABLE else 1
+
+    @property
+    def beat_act_bits(self) -> int:
+        """Bits of an activation in a beat."""
+        return 1 if self.mac_kind is MacKind.BIT_SERIAL else self.act.bits
+
+    @property
+    def planes(self) -> int:
+        """Beats that bring the bits of an activation, highest first."""
+        return self.act.bits // self.beat_act_bits
 
     @property
     def macs_per_cycle(self) -> int:
-        """Peak multiply-accumulates per cycle; of a composable array in its widest mode."""
+        """Peak multiply-accumulates per cycle.
+
+        Composable: in the widest mode; bit-serial: of 1-bit activations.
+        """
         return self.rows * self.cols * self.lanes
 
     @property
     def values_per_beat(self) -> int:
         """Accumulators that leave the array in one output beat."""
+        if self.drain is Drain.WIDE:
+            return self.rows * self.cols
         return self.rows if self.dataflow is Dataflow.OUTPUT_STATIONARY else self.cols
+
+    @property
+    def drain_cycles(self) -> int:
+        """Output beats of a tile; output stationary."""
+        return 1 if self.drain is Drain.WIDE else self.cols
+
+    @property
+    def broadcast_cycles(self) -> int:
+        """Registers of ``pipeline`` that the last PE's operands pass."""
+        if not self.pipeline:
+            return 0
+        across = -(-self.cols // self.pipeline) - 1
+        down = -(-self.rows // self.pipeline) - 1
+        return across + (down if self.dataflow is Dataflow.OUTPUT_STATIONARY else 0)
 
     @property
     def array_latency_cycles(self) -> int:
@@ -180,10 +218,11 @@ class HardwareSpec:
         Output stationary: one operand register, then the accumulator itself; with ``tree_stages``
         these between the two, one for the correction, and one for the result. Weight stationary:
         one operand register, then one partial-sum register per row, then the corrected output.
+        In both, the registers of ``pipeline``.
         """
         if self.dataflow is not Dataflow.OUTPUT_STATIONARY:
-            return self.rows + 1
-        return 2 + (self.tree_stages + 2 if self.tree_stages else 0)
+            return self.rows + 1 + self.broadcast_cycles
+        return 2 + self.broadcast_cycles + (self.tree_stages + 2 if self.tree_stages else 0)
 
     @property
     def result_latency_cycles(self) -> int:
@@ -202,31 +241,7 @@ class HardwareSpec:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON members; ``from_json`` gives the same spec back."""
-        requantiser = self.requantiser and {
-            "kind": self.requantiser.kind.value,
-            "mult_bits": self.requantiser.mult_bits,
-            "add_bits": self.requantiser.add_bits,
-            "max_shift": self.requantiser.max_shift,
-            "level_bits": self.requantiser.level_bits,
-            "residual_bits": self.requantiser.residual_bits,
-        }
-        return {
-            "name": self.name,
-            "act_bits": self.act.bits,
-            "weight_bits": self.weight.bits,
-            "weight_encoding": self.weight.encoding.value,
-            "rows": self.rows,
-            "cols": self.cols,
-            "lanes": self.lanes,
-            "dataflow": self.dataflow.value,
-            "mac_kind": self.mac_kind.value,
-            "max_reduction": self.max_reduction,
-            "acc_bits": self.acc_bits,
-            "requantiser": requantiser,
-            # Members that most arrays lack are not written, so that digests stay what they were.
-            **({"narrowest_bits": self.narrowest_bits} if self.modes else {}),
-            **({"tree_stages": self.tree_stages} if self.tree_stages else {}),
-        }
+        return to_members(self)
 
     @classmethod
     def from_json(cls, members: Any) -> HardwareSpec:
@@ -235,32 +250,7 @@ class HardwareSpec:
         Raises:
             InputError: a member is missing, unknown, or out of range.
         """
-        try:
-            requantiser = members["requantiser"]
-            if requantiser is not None:
-                kind = RequantiserKind(requantiser["kind"])
-                requantiser = RequantiserSpec(**{**requantiser, "kind": kind})
-            return cls(
-                act=ActFormat(bits=members["act_bits"]),
-                weight=WeightFormat(
-                    bits=members["weight_bits"], encoding=WeightEncoding(members["weight_encoding"])
-                ),
-                rows=members["rows"],
-                cols=members["cols"],
-                lanes=members["lanes"],
-                name=members["name"],
-                dataflow=Dataflow(members["dataflow"]),
-                mac_kind=MacKind(members["mac_kind"]),
-                max_reduction=members["max_reduction"],
-                requantiser=requantiser,
-                acc_bits=members["acc_bits"],
-                narrowest_bits=members.get("narrowest_bits", 0),
-                tree_stages=members.get("tree_stages", 0),
-            )
-        except InputError:
-            raise
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"hardware description: {type(error).__name__}: {error}") from None
+        return cls(**from_members(members))
 
     @property
     def digest(self) -> str:

@@ -6,8 +6,9 @@ Output stationary (M pixels, N channels, K reduction terms)::
 
     for n0 in 0, cols ..< N:              # output channels, cols at a time
         for m0 in 0, rows ..< M:          # output pixels, rows at a time
-            for k0 in 0, lanes ..< K:     # one beat: rows x lanes and cols x lanes operands
-            drain cols beats              # column 0 first: rows accumulators each
+            for plane in planes:          # one; bit-serial: the activations' bits, highest first
+                for k0 in 0, lanes ..< K: # one beat: rows x lanes and cols x lanes operands
+            drain cols beats              # column 0 first: rows accumulators each; wide: one beat
 
 Weight stationary::
 
@@ -24,7 +25,8 @@ from dataclasses import dataclass
 
 from ..errors import InputError
 from .formats import check_int
-from .hardware import Dataflow, HardwareSpec
+from .hardware import HardwareSpec
+from .kinds import Dataflow
 
 
 def _ceil(a: int, b: int) -> int:
@@ -57,7 +59,9 @@ class MatrixSchedule:
     @property
     def beats_per_tile(self) -> int:
         """Operand beats of a tile; weight stationary: without the ``rows`` load beats."""
-        return _ceil(self.k, self.spec.lanes) if self._output_stationary else self.m
+        if self._output_stationary:
+            return self.spec.planes * _ceil(self.k, self.spec.lanes)
+        return self.m
 
     @property
     def tiles(self) -> int:
@@ -72,10 +76,10 @@ class MatrixSchedule:
         """Cycles from one tile's first beat to the next tile's first beat."""
         spec = self.spec
         if self._output_stationary:
-            # The last beat passes the operand register (and stages) while nothing else happens, then
-            # the columns shift out.
+            # The last beat passes the operand registers (and stages) while nothing else happens, then
+            # the sums leave.
             idle = spec.array_latency_cycles - spec.result_latency_cycles - 1
-            return self.beats_per_tile + idle + spec.cols
+            return self.beats_per_tile + idle + spec.drain_cycles
         # The next weights are let in when the last result has left the array.
         return spec.rows + self.beats_per_tile + spec.array_latency_cycles
 
@@ -93,7 +97,7 @@ class MatrixSchedule:
     @property
     def utilisation(self) -> float:
         """Useful MACs over what the array could have done in ``cycles``."""
-        return self.macs / (self.cycles * self.spec.macs_per_cycle)
+        return self.macs * self.spec.planes / (self.cycles * self.spec.macs_per_cycle)
 
     @property
     def _output_stationary(self) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pact_hw.golden import matmul
-from pact_hw.spec import Dataflow, HardwareSpec, RequantiserKind, RequantiserSpec
+from pact_hw.spec import Dataflow, Drain, HardwareSpec, MacKind, RequantiserKind, RequantiserSpec
 
 from ..products import MatrixProduct, Scale, Thresholds
 from .packing import Int64, pack, pad
@@ -27,8 +27,8 @@ PAYLOADS = {
     (Dataflow.WEIGHT_STATIONARY, "weight"): ("weight_data",),
     (Dataflow.WEIGHT_STATIONARY, "in"): ("in_act", "in_last"),
 }
-IN_MODE = "in_mode"
-"""What a composable array's operand stream has beside these."""
+MODES = {MacKind.COMPOSABLE: ("in_mode",), MacKind.BIT_SERIAL: ("in_next_plane",)}
+"""What the operand streams of some arrays have beside these."""
 TEXT_CACHE_BYTES = 64 << 20
 """How much packed text of activation tiles is kept for the next columns of the product."""
 
@@ -39,7 +39,7 @@ def payloads(spec: HardwareSpec, name: str) -> tuple[str, ...]:
         assert spec.requantiser is not None
         residual = ("residual",) if spec.requantiser.residual_bits else ()
         return tuple(f"scale_{column}" for column in (*scale_columns(spec.requantiser), *residual))
-    return PAYLOADS[spec.dataflow, name] + ((IN_MODE,) if spec.modes and name == "in" else ())
+    return PAYLOADS[spec.dataflow, name] + (MODES.get(spec.mac_kind, ()) if name == "in" else ())
 
 
 def scale_columns(requantiser: RequantiserSpec) -> list[str]:
@@ -74,10 +74,12 @@ def traffic(spec: HardwareSpec, product: MatrixProduct) -> Traffic:
 def operand_words(spec: HardwareSpec, values: Int64, mode_bits: int | None, *, act: bool) -> Int64:
     """Operands (beats x PEs x lanes of the mode) as the words of their port (beats x words).
 
-    A fixed array has a word for each value. Each lane of a composable one has W words of the widest
+    Most arrays have a word for each value. Each lane of a composable one has W words of the widest
     width, of which a mode with n x n operands a lane uses n, W/n apart, with n operands in each:
     operand ``n i + j`` is the i-th in the j-th word for activations, the j-th in the i-th for weights.
     """
+    if spec.mac_kind is not MacKind.COMPOSABLE:
+        return values.reshape(len(values), -1)
     widest = spec.act.bits if act else spec.weight.bits
     n = widest // (mode_bits or widest)
     squares = values.reshape(*values.shape[:-1], spec.lanes, n, n)
@@ -99,9 +101,20 @@ def _padded(product: MatrixProduct, *, m: int, k: int, n: int) -> MatrixProduct:
     )
 
 
-def _mode_text(spec: HardwareSpec, mode_bits: int | None) -> str:
+def bit_planes(values: Int64, bits: int) -> Int64:
+    """Operands (beats x ...) as planes of one bit each, the highest first, each of all beats."""
+    return np.concatenate([values >> place & 1 for place in reversed(range(bits))])
+
+
+def _mode_texts(spec: HardwareSpec, mode_bits: int | None, beats: int) -> list[list[str]]:
+    """The text of ``MODES`` for each beat of a tile, ``beats`` of each plane."""
+    if spec.mac_kind is MacKind.FIXED:
+        return []
+    if spec.mac_kind is MacKind.BIT_SERIAL:
+        planes = mode_bits or spec.act.bits
+        return [["0"] * beats + (["1"] + ["0"] * (beats - 1)) * (planes - 1)]
     index = spec.modes.index(mode_bits or spec.act.bits)
-    return f"{index:0{(len(spec.modes) - 1).bit_length()}b}"
+    return [[f"{index:0{(len(spec.modes) - 1).bit_length()}b}"] * beats]
 
 
 def _output_stationary(spec: HardwareSpec, unpadded: MatrixProduct) -> Traffic:
@@ -114,18 +127,19 @@ def _output_stationary(spec: HardwareSpec, unpadded: MatrixProduct) -> Traffic:
     act = product.act.reshape(m_tiles, rows, beats, lanes).swapaxes(1, 2)
     weight = product.weight.reshape(beats, lanes, n_tiles, cols).transpose(2, 0, 3, 1)
 
-    act_beat_bits = rows * spec.lanes * spec.operand_words * spec.act.bits
+    act_bits = rows * spec.lanes * spec.operand_words * spec.act.bits
 
-    @lru_cache(maxsize=max(1, TEXT_CACHE_BYTES // (beats * act_beat_bits)))
+    @lru_cache(maxsize=max(1, TEXT_CACHE_BYTES // (beats * act_bits)))
     def act_text(tile: int) -> list[str]:
-        return pack(operand_words(spec, act[tile], unpadded.mode_bits, act=True), spec.act.bits)
+        words = operand_words(spec, act[tile], unpadded.mode_bits, act=True)
+        return pack(words if mode.planes == 1 else bit_planes(words, mode.planes), spec.beat_act_bits)
 
     def operands() -> Beats:
-        last = ["0"] * (beats - 1) + ["1"]
-        modes = [[_mode_text(spec, unpadded.mode_bits)] * beats] if spec.modes else []
+        last = ["0"] * (mode.planes * beats - 1) + ["1"]
+        modes = _mode_texts(spec, unpadded.mode_bits, beats)
         for n_tile in range(n_tiles):
             weight_words = operand_words(spec, weight[n_tile], unpadded.mode_bits, act=False)
-            weight_text = pack(weight_words, spec.weight.bits)
+            weight_text = pack(weight_words, spec.weight.bits) * mode.planes
             for m_tile in range(m_tiles):
                 yield from zip(act_text(m_tile), weight_text, last, *modes, strict=True)
 
@@ -138,9 +152,14 @@ def _output_stationary(spec: HardwareSpec, unpadded: MatrixProduct) -> Traffic:
     if product.scale is not None:
         result = product.scale.levels(result, product.residual)
     expected = result.reshape(m_tiles, rows, n_tiles, cols).transpose(2, 0, 3, 1)
+    if spec.drain is Drain.WIDE:
+        expected = expected.swapaxes(2, 3)
 
-    def where(beat: int, row: int) -> str:
-        tile, column = divmod(beat, cols)
+    def where(beat: int, element: int) -> str:
+        if spec.drain is Drain.WIDE:
+            tile, (row, column) = beat, divmod(element, cols)
+        else:
+            (tile, column), row = divmod(beat, cols), element
         n_tile, m_tile = divmod(tile, m_tiles)
         return (
             f"row {m_tile * rows + row}, column {n_tile * cols + column} "
@@ -149,8 +168,8 @@ def _output_stationary(spec: HardwareSpec, unpadded: MatrixProduct) -> Traffic:
 
     return Traffic(
         sources=sources,
-        expected=expected.reshape(-1, rows),
-        last=np.tile(np.arange(cols) == cols - 1, n_tiles * m_tiles),
+        expected=expected.reshape(-1, spec.values_per_beat),
+        last=np.tile(np.arange(1, spec.drain_cycles + 1) == spec.drain_cycles, n_tiles * m_tiles),
         value_bits=value_bits,
         signed=product.scale is None,
         where=where,

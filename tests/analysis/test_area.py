@@ -20,7 +20,16 @@ from analysis.area_points import judged, points, summary
 from analysis.synthesis import synthesise
 from analysis.tables import packaged_text
 from pact_hw.errors import InputError
-from pact_hw.spec import ActFormat, Dataflow, HardwareSpec, RequantiserSpec, WeightEncoding, WeightFormat
+from pact_hw.spec import (
+    ActFormat,
+    Dataflow,
+    Drain,
+    HardwareSpec,
+    MacKind,
+    RequantiserSpec,
+    WeightEncoding,
+    WeightFormat,
+)
 from rtl_gen.emit import write_design
 from rtl_gen.widths import act_sum_shape, code_sum_shape
 
@@ -143,9 +152,18 @@ def test_area_grows_with_bits_and_lanes_and_falls_per_mac_with_lanes(library, da
     assert per_mac == sorted(per_mac, reverse=True)
 
 
-def test_stages_in_the_tree_are_refused():
-    with pytest.raises(InputError, match=r"^the area model knows arrays without tree_stages, not with 2"):
-        array_area(spec(4, 4, tree_stages=2))
+@pytest.mark.parametrize(
+    ("member", "value", "message"),
+    [
+        ("tree_stages", 2, "arrays with tree_stages 0, not 2: synthesise it"),
+        ("pipeline", 3, "arrays with pipeline 0, not 3: synthesise it"),
+        ("drain", Drain.WIDE, "arrays with drain shift, not wide: synthesise it"),
+        ("mac_kind", MacKind.BIT_SERIAL, "fixed arrays and multiply-shift requantisers, not bit-serial: "),
+    ],
+)
+def test_what_the_model_does_not_know_is_refused(member, value, message):
+    with pytest.raises(InputError, match=f"^the area model knows {message}"):
+        array_area(spec(4, 4, **{member: value}))
 
 
 def test_an_unknown_library_is_refused():
