@@ -8,9 +8,12 @@ from typing import Any
 
 from pact_hw.errors import InputError
 from pact_hw.spec import Dataflow
+from pact_hw.spec.core import Depthwise
 
 from ..area import DEFAULT_LIBRARY, libraries
+from ..core_runs import CORE_NETWORKS
 from ..workloads import NETWORKS
+from .core_designs import ARRAYS, CHIPS
 from .model import MAC_KINDS
 
 Value = str | int | float
@@ -110,7 +113,17 @@ def _range(axis: Axis, given: dict[str, Any]) -> list[Value]:
 AXES: dict[str, Axis] = {
     axis.name: axis
     for axis in (
-        Axis(name="network", meaning="what runs on the chip", choices=tuple(NETWORKS)),
+        Axis(
+            name="chip",
+            meaning="an ideal chip of arrays, or one generated core",
+            choices=CHIPS,
+            default=ARRAYS,
+        ),
+        Axis(
+            name="network",
+            meaning="what runs on the chip",
+            choices=tuple(dict.fromkeys([*NETWORKS, *CORE_NETWORKS])),
+        ),
         Axis(
             name="dataflow",
             meaning="which operand stays in the processing elements",
@@ -149,6 +162,26 @@ AXES: dict[str, Axis] = {
         Axis(name="clock_ghz", meaning="clock (GHz)", low=1e-3, high=100, whole=False, default=1.0),
         Axis(name="batch", meaning="images in a batch", high=65536, default=1),
         Axis(name="edge_bits", meaning="least precision of first and last layer", low=0, high=16, default=8),
+        Axis(
+            name="requantisers",
+            meaning="requantisers of a core, a divisor of cols; 0: as many as cols",
+            low=0,
+            high=1024,
+            default=0,
+        ),
+        Axis(
+            name="depthwise",
+            meaning="how a core runs depthwise convolutions",
+            choices=tuple(way.value for way in Depthwise),
+            default=Depthwise.NONE.value,
+        ),
+        Axis(
+            name="bus_bits",
+            meaning="width of a core's bus, a power of two (bits)",
+            low=32,
+            high=512,
+            default=64,
+        ),
     )
 }
 """Every axis, the slowest to change first: designs of one network and one array lie together."""

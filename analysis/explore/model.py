@@ -19,7 +19,9 @@ from ..energy import energy
 from ..performance import CoreKind, System, evaluate
 from ..process import paper_process
 from ..system import Floats
+from ..workloads import NETWORKS
 from ..workloads import network as workload_of
+from .core_designs import CORE, core_metrics
 
 Columns = Mapping[str, npt.NDArray[Any]]
 
@@ -45,10 +47,14 @@ METRICS: dict[str, Metric] = {
     for metric in (
         Metric(name="images_per_s", meaning="images per second", maximise=True),
         Metric(name="latency_ms", meaning="time for one batch (ms)", maximise=False),
+        Metric(
+            name="compute_cycles", meaning="cycles an image, if no transfer were waited for", maximise=False
+        ),
         Metric(name="utilisation", meaning="useful over peak MACs", maximise=True),
         Metric(name="peak_tmac_per_s", meaning="peak MACs (10^12/s)", maximise=True),
         Metric(name="traffic_mb_per_image", meaning="bytes over the pins (MB/image)", maximise=False),
         Metric(name="retained_mb", meaning="weights kept on the chip (MB)", maximise=True),
+        Metric(name="buffers_mb", meaning="buffers that a core needs (MB)", maximise=False),
         Metric(name="energy_uj_per_image", meaning="energy at 14 nm (uJ/image)", maximise=False),
         Metric(name="area_mm2", meaning="cells of all MAC arrays (mm2 in the library)", maximise=False),
         Metric(name="area_ge", meaning="cells of all MAC arrays (NAND2 equivalents)", maximise=False),
@@ -135,6 +141,7 @@ def _block(network: str, core: CoreKind, columns: Columns) -> dict[str, Floats]:
     return {
         "images_per_s": found.images_per_s,
         "latency_ms": 1e3 * system.batch / found.images_per_s,
+        "compute_cycles": (found.compute_s * system.clock_hz[:, None]).sum(axis=1) / system.batch,
         "utilisation": found.utilisation,
         "peak_tmac_per_s": system.peak_macs_per_s / 1e12,
         "traffic_mb_per_image": sum(found.traffic_bytes.values()) / 1e6,
@@ -146,6 +153,14 @@ def _block(network: str, core: CoreKind, columns: Columns) -> dict[str, Floats]:
     }
 
 
+def _of_kind(kind: tuple[str, ...], columns: Columns) -> Mapping[str, Floats]:
+    chip, network, dataflow, mac_kind = kind
+    if chip == CORE:
+        return core_metrics(columns)
+    core = _core(dataflow, mac_kind)
+    return {} if core is None or network not in NETWORKS else _block(network, core, columns)
+
+
 def evaluate_columns(columns: Columns) -> dict[str, Floats]:
     """Every metric of the designs whose parameters stand in ``columns`` (each of shape (designs,)).
 
@@ -153,14 +168,13 @@ def evaluate_columns(columns: Columns) -> dict[str, Floats]:
     """
     count = len(columns["network"])
     metrics = {name: np.full(count, np.nan) for name in METRICS}
-    kinds = list(zip(*(columns[name].tolist() for name in ("network", "dataflow", "mac_kind")), strict=True))
+    names = ("chip", "network", "dataflow", "mac_kind")
+    kinds = list(zip(*(columns[name].tolist() for name in names), strict=True))
     for kind in dict.fromkeys(kinds):
-        if (core := _core(*kind[1:])) is None:
-            continue
         chosen = np.flatnonzero([other == kind for other in kinds])
         for start in range(0, len(chosen), BLOCK):
             part = chosen[start : start + BLOCK]
-            block = _block(kind[0], core, {name: column[part] for name, column in columns.items()})
+            block = _of_kind(kind, {name: column[part] for name, column in columns.items()})
             for name, values in block.items():
                 metrics[name][part] = values
     return metrics
@@ -168,7 +182,7 @@ def evaluate_columns(columns: Columns) -> dict[str, Floats]:
 
 _NOT_THE_MODELS = ("synthesis", "report", "figures", "plots", "study")
 """What of ``analysis`` decides no metric's value."""
-_OWN = ("axes.py", "model.py", "space.py")
+_OWN = ("axes.py", "core_designs.py", "model.py", "space.py")
 
 
 @cache
@@ -184,7 +198,8 @@ def model_digest() -> str:
         for path in files
         if (path.name in _OWN if path.parent.name == "explore" else _decides(path.relative_to(root)))
     ]
-    files += (root.parent / "pact_hw" / "spec").glob("*.py")
+    for room in ("spec", "compiler"):
+        files += (root.parent / "pact_hw" / room).glob("*.py")
     total = hashlib.sha256()
     for path in sorted(files):
         total.update(f"{path.relative_to(root.parent).as_posix()}\0".encode())

@@ -19,8 +19,8 @@ PIVOTS = 32
 
 
 def eligible(space: Space, columns: Mapping[str, npt.NDArray[Any]]) -> Bools:
-    """Which designs keep every limit, shape (designs,)."""
-    kept = np.ones(len(columns[space.objectives[0].metric]), np.bool_)
+    """Which designs keep every limit, and have every objective, shape (designs,)."""
+    kept: Bools = np.logical_not(np.isnan(costs(space, columns)).any(axis=1))
     for limit in space.limits:
         value = columns[limit.metric]
         kept &= (value >= limit.least) & (value <= limit.most)

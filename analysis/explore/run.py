@@ -14,6 +14,8 @@ import numpy.typing as npt
 from pact_hw.errors import InputError
 from pact_hw.progress import SILENT, Progress
 
+from ..core_runs import CORE_NETWORKS
+from .core_designs import CORE, CORE_METRICS
 from .executors import Executor
 from .model import evaluate_columns
 from .pareto import costs, eligible, front
@@ -66,17 +68,21 @@ def require_models(space: Space) -> None:
     Raises:
         InputError: names the metric and the kind of design that has no model.
     """
-    kinds = [name for name in ("network", "dataflow", "mac_kind") if len(space.axes[name]) > 1]
-    probes = np.array(list(_probes(space, kinds)), np.int64)
-    parameters = space.columns(probes)
-    columns = {**parameters, **evaluate_columns(parameters)}
-    for metric in [goal.metric for goal in space.objectives] + [limit.metric for limit in space.limits]:
-        unknown = np.flatnonzero(np.isnan(columns[metric].astype(np.float64)))
-        if len(unknown):
-            design = {name: str(space.columns(probes)[name][unknown[0]]) for name in ("dataflow", "mac_kind")}
-            raise InputError(
-                f"{metric}: there is no model of it for {design['mac_kind']} {design['dataflow']} arrays"
-            )
+    kinds = [name for name in ("chip", "network", "dataflow", "mac_kind") if len(space.axes[name]) > 1]
+    wanted = [goal.metric for goal in space.objectives] + [limit.metric for limit in space.limits]
+    for probe in _probes(space, kinds):
+        parameters = space.columns(np.array([probe], np.int64))
+        design = {name: values[0] for name, values in parameters.items()}
+        what = f"{design['mac_kind']} {design['dataflow']} arrays"
+        if design["chip"] == CORE:
+            known = {*parameters, *(CORE_METRICS if design["network"] in CORE_NETWORKS else ())}
+            what = f"a core (which has {', '.join(CORE_NETWORKS)})"
+        else:
+            columns = {**parameters, **evaluate_columns(parameters)}
+            known = {name for name in wanted if not np.isnan(np.float64(columns[name][0]))}
+        for metric in wanted:
+            if metric not in known:
+                raise InputError(f"{metric}: there is no model of it for {what} with {design['network']}")
 
 
 def _probes(space: Space, kinds: Sequence[str]) -> Iterator[int]:

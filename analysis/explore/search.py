@@ -26,6 +26,7 @@ def values(space: Space, columns: Mapping[str, Any]) -> Values:
     """What the search needs to know of the designs in ``columns``."""
     broken = [_broken(columns[limit.metric], limit.least, limit.most) for limit in space.limits]
     table = np.column_stack([costs(space, columns), *broken])
+    table = np.where(np.isnan(table), np.inf, table)  # a core that there cannot be is the worst
     return {int(point): tuple(row) for point, row in zip(columns["point"], table.tolist(), strict=True)}
 
 

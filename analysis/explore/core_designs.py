@@ -1,0 +1,96 @@
+"""Designs that are one generated core: compiled one by one, not estimated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pact_hw.errors import InputError
+from pact_hw.spec import ActFormat, Dataflow, HardwareSpec, MacKind, WeightFormat
+from pact_hw.spec.core import Depthwise
+
+from ..core_runs import CORE_NETWORKS, run_sized
+from ..system import Floats
+
+CHIPS = (ARRAYS, CORE) = ("arrays", "core")
+"""An ideal chip of MAC arrays, as the analytic model has it; or one core as it is generated."""
+CORE_METRICS = (
+    "images_per_s",
+    "latency_ms",
+    "compute_cycles",
+    "utilisation",
+    "peak_tmac_per_s",
+    "traffic_mb_per_image",
+    "buffers_mb",
+)
+"""What is known of a core."""
+
+
+def core_metrics(columns: Mapping[str, npt.NDArray[Any]]) -> dict[str, Floats]:
+    """``CORE_METRICS`` of designs that are one core around their array; NaN where there is none.
+
+    There is none of several cores, of widths that differ (no network has them), of shapes that a core
+    cannot have, and where the buffers that the network takes are more than the chip's memory.
+    """
+    lists = {name: values.tolist() for name, values in columns.items()}
+    rows = [_metrics(dict(zip(lists, values, strict=True))) for values in zip(*lists.values(), strict=True)]
+    return {name: np.array([row.get(name, np.nan) for row in rows]) for name in CORE_METRICS}
+
+
+def core_array(design: Mapping[str, Any]) -> HardwareSpec:
+    """The array of a core; a composable one is as wide as the widest layers.
+
+    Raises:
+        InputError: there is no such array.
+    """
+    kind = MacKind(design["mac_kind"])
+    bits = design["act_bits"]
+    if kind is MacKind.COMPOSABLE:
+        bits = max(bits, design["edge_bits"])
+    return HardwareSpec(
+        act=ActFormat(bits=bits),
+        weight=WeightFormat(bits=bits),
+        rows=design["rows"],
+        cols=design["cols"],
+        lanes=design["lanes"],
+        dataflow=Dataflow(design["dataflow"]),
+        mac_kind=kind,
+    )
+
+
+def _metrics(design: Mapping[str, Any]) -> dict[str, float]:
+    if design["network"] not in CORE_NETWORKS or design["cores"] != 1:
+        return {}
+    if design["act_bits"] != design["weight_bits"]:
+        return {}
+    try:
+        array = core_array(design)
+        run = run_sized(
+            design["network"],
+            design["act_bits"],
+            array,
+            edge_bits=design["edge_bits"],
+            requantisers=design["requantisers"],
+            depthwise=Depthwise(design["depthwise"]),
+            bus_bits=design["bus_bits"],
+        )
+    except InputError:
+        return {}
+    if run.memory_bits > 8e6 * design["memory_mb"]:
+        return {}
+    clock_hz = 1e9 * design["clock_ghz"]
+    bytes_per_cycle = min(run.core.bus_bits / 8, 1e9 * design["bandwidth_gb_per_s"] / clock_hz)
+    seconds = run.waiting_cycles(bytes_per_cycle) / clock_hz
+    peak = clock_hz * array.macs_per_cycle
+    return {
+        "images_per_s": 1 / seconds,
+        "latency_ms": 1e3 * seconds * design["batch"],
+        "compute_cycles": float(run.total_cycles),
+        "utilisation": run.macs / seconds / peak,
+        "peak_tmac_per_s": peak / 1e12,
+        "traffic_mb_per_image": (int(run.bytes_in.sum()) + run.result_bytes) / 1e6,
+        "buffers_mb": run.memory_bits / 8e6,
+    }
