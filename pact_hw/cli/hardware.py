@@ -233,17 +233,40 @@ def simulate(
 @command("synth", example="synth out/array --liberty cells.lib")
 @click.argument("folder", metavar="DIR", type=FOLDER)
 @click.option("--liberty", type=FILE, multiple=True, help="Cell library; repeat for several files of one.")
-@click.option("--out", type=FOLDER, default=None, help="Folder for synthesis.json.  [default: DIR/synthesis]")
-def synth(folder: Path, liberty: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
-    """Synthesise a generated array (DIR) with Yosys: cells, area, delay."""
-    from analysis.synthesis import synthesise
-
+@click.option(
+    "--fpga", type=click.Choice(["ecp5", "ice40"]), default=None, help="For an FPGA: placed and routed."
+)
+@click.option("--device", default=None, help="FPGA: which chip.  [default: ecp5 85k, ice40 hx8k]")
+@click.option("--dsp", is_flag=True, help="FPGA: multipliers in DSP blocks.")
+@click.option(
+    "--seeds", type=click.IntRange(1), default=1, show_default=True, help="FPGA: how many placements."
+)
+@click.option("--out", type=FOLDER, default=None, help="Folder for the results.  [default: DIR/synthesis]")
+def synth(
+    folder: Path, liberty: tuple[Path, ...], fpga: str | None, out: Path | None, as_json: bool, **chip: Any
+) -> None:
+    """Synthesise a generated array (DIR): cells, area, delay; or LUTs and clock of an FPGA."""
     from ..design import load_design
 
+    if fpga and liberty:
+        raise click.UsageError("--liberty is for chips, --fpga for FPGAs: not both.")
+    if not fpga and chip != {"device": None, "dsp": False, "seeds": 1}:
+        raise click.UsageError("--device, --dsp and --seeds go with --fpga.")
     output = Output(as_json=as_json)
     design = load_design(folder)
-    result = synthesise(design, liberty, progress=output.progress)
-    write_json((out or folder / "synthesis") / "synthesis.json", result)
+    results = out or folder / "synthesis"
+    if fpga:
+        from analysis.synthesis.fpga import place_and_route
+
+        result = place_and_route(
+            design, family=fpga, cache=results / "fpga", progress=output.progress, **chip
+        )
+        write_json(results / f"{fpga}.json", result)
+    else:
+        from analysis.synthesis import synthesise
+
+        result = synthesise(design, liberty, progress=output.progress)
+        write_json(results / "synthesis.json", result)
     shown = {name: value for name, value in result.items() if not isinstance(value, dict | list)}
     output.finish(result, facts(f"{design.top}, synthesised", shown))
 
