@@ -94,7 +94,17 @@ def accumulated_with_carries(
     """Verilog lines by which ``register`` becomes ``kept`` plus ``columns``, and its carries' columns."""
     found = accumulate(columns, kept, FEEDBACK_PS)
     lines = [line for adder in found.adders for line in _placed(spec.name, adder)]
-    return [*lines, f"always @(posedge clk) {register} <= {_word(list(found.bits))};"], found.carries
+    bits = _word(list(found.bits))
+    if not found.carries:
+        return [*lines, f"always @(posedge clk) {register} <= {bits};"], ()
+    # The port is no register: simulators' body, which keeps no carries, gives zeros for them.
+    own = f"{register}_q"
+    lines += [
+        f"reg [{len(found.bits) - 1}:0] {own};",
+        f"always @(posedge clk) {own} <= {bits};",
+        f"assign {register} = {own};",
+    ]
+    return lines, found.carries
 
 
 def word_bits(word: str, width: int, arrival: float = FEEDBACK_PS, parity: int | None = 0) -> list[Bit]:
@@ -144,29 +154,37 @@ def _placed(prefix: str, adder: Adder) -> list[str]:
 
 
 def _final(reduction: Reduction, width: int, word: str) -> list[str]:
-    """The number ``word``: a bit each from the lower columns, a sum of two words from the upper."""
+    """The number ``word``: a bit each from the lower columns, a sum of two words from the middle ones.
+
+    At the top, where only one bit is left in each column, the carry chooses between it and one more.
+    """
     split = reduction.split
     lower = [bits[0] if bits else "1'b0" for bits in reduction.columns[:split]]
     if split == width:
         return [f"wire [{width - 1}:0] {word} = {_word(lower)};"]
     padded = [(*bits, "1'b0", "1'b0")[:3] for bits in reduction.columns[split:]]
-    carry_in = padded[0][0] if len(reduction.columns[split]) == 3 else ""
-    if carry_in:
+    carry_in = padded[0][0] if len(reduction.columns[split]) == 3 else "1'b0"
+    if carry_in != "1'b0":
         padded[0] = (padded[0][1], padded[0][2], "1'b0")
-    words = [_word([bits[k] for bits in padded]) for k in (0, 1)]
-    span = f"[{width - split - 1}:0]"
-    upper = "upper" if word == "total" else f"{word}_upper"
-    lines = [f"wire {span} {upper}_a = {words[0]};", f"wire {span} {upper}_b = {words[1]};"]
-    if carry_in:
+    middle = max((n + 1 for n, bits in enumerate(padded) if bits[1] != "1'b0"), default=1)
+    top = [bits[0] for bits in padded[middle:]]
+    name = "middle" if word == "total" else f"{word}_middle"
+    carry = f"{name}_carry" if top else f"unused_{name}_carry"
+    a, b = (_word([bits[k] for bits in padded[:middle]]) for k in (0, 1))
+    lines = [
+        f"wire [{middle - 1}:0] {name};",
+        f"wire {carry}, unused_{name};",
+        f"assign {{{carry}, {name}, unused_{name}}} = {{1'b0, {a}, 1'b1}} + {{1'b0, {b}, {carry_in}}};",
+    ]
+    parts = [name, _word(lower)] if lower else [name]
+    if top:
+        high = name.replace("middle", "top")
         lines += [
-            f"wire {span} {upper};",
-            f"wire unused_{upper};",
-            f"assign {{{upper}, unused_{upper}}} = {{{upper}_a, 1'b1}} + {{{upper}_b, {carry_in}}};",
+            f"wire [{len(top) - 1}:0] {high} = {_word(top)};",
+            f"wire [{len(top) - 1}:0] {high}_plus_1 = {high} + {len(top)}'d1;",
         ]
-    else:
-        lines.append(f"wire {span} {upper} = {upper}_a + {upper}_b;")
-    total = f"{{{upper}, {_word(lower)[1:]}" if lower else upper
-    return [*lines, f"wire [{width - 1}:0] {word} = {total};"]
+        parts.insert(0, f"({carry} ? {high}_plus_1 : {high})")
+    return [*lines, f"wire [{width - 1}:0] {word} = {{{', '.join(parts)}}};"]
 
 
 def _word(bits: list[str]) -> str:

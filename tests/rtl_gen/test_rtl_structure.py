@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from pact_hw.spec import ActFormat, Dataflow, HardwareSpec, WeightEncoding, WeightFormat
-from rtl_gen import carry_save, structure
+from rtl_gen import carry_save, compressor, structure
 from rtl_gen.compressor import Bit, reduce_columns
 from rtl_gen.emit import write_design
 from rtl_gen.partial_products import in_pairs
@@ -114,8 +114,27 @@ def test_both_bodies_of_a_pe_are_proved_equal(tmp_path, act_bits, weight_bits, l
     assert "SAT proof finished - no model found: SUCCESS!" in done.stdout
 
 
+@pytest.mark.parametrize(("act_bits", "weight_bits", "lanes"), [(2, 2, 4), (3, 3, 2), (1, 4, 3)])
+def test_both_bodies_are_proved_equal_where_words_are_added_at_the_end(
+    tmp_path, monkeypatch, act_bits, weight_bits, lanes
+):
+    monkeypatch.setattr(compressor, "LIMIT_PS", 330)
+    spec = spec_of(
+        act_bits, weight_bits, lanes=lanes, side=2, dataflow=Dataflow.WEIGHT_STATIONARY, max_reduction=40
+    )
+    design = write_design(spec, tmp_path)
+    assert "middle_carry" in design.verilog.read_text()
+    done = prove(design, proof("mac_array_pe", "psum", "weight"))
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "SAT proof finished - no model found: SUCCESS!" in done.stdout
+
+
+@pytest.mark.parametrize("limit", [965, 320])
 @pytest.mark.parametrize(("bits", "lanes"), [(1, 1), (1, 8), (2, 5), (4, 4), (8, 3)])
-def test_both_bodies_of_a_row_s_sum_of_activations_are_proved_equal(tmp_path, bits, lanes):
+def test_both_bodies_of_a_row_s_sum_of_activations_are_proved_equal(
+    tmp_path, monkeypatch, bits, lanes, limit
+):
+    monkeypatch.setattr(compressor, "LIMIT_PS", limit)
     design = write_design(spec_of(bits, 2, lanes=lanes, max_reduction=40), tmp_path)
     done = prove(design, proof("mac_array_act_total", "total"))
     assert done.returncode == 0, done.stdout[-2000:]
