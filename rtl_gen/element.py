@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 
-from pact_hw.spec import HardwareSpec
+from pact_hw.design import Port
+from pact_hw.spec import Drain, HardwareSpec
 
 from . import partial_products
 from .arithmetic import delayed, named, product_sum
@@ -21,6 +22,28 @@ class Element(Block):
     carries: tuple[int, ...] = ()
     """What ``acc`` keeps for the next cycle (``carry_save``)."""
 
+    def _feedback(self, spec: HardwareSpec, kept: Value) -> Value:
+        """What products are added to: ``kept``, or in a shift what comes instead."""
+        return Mux(self.shift, self.acc_in if spec.drain is Drain.SHIFT else Const(0, len(self.acc)), kept)
+
+
+def shift_port(spec: HardwareSpec) -> Port:
+    """What makes sums leave; the activations are zero then."""
+    meaning = "take the right neighbour's accumulator" if spec.drain is Drain.SHIFT else "begin a new sum"
+    return input_port("shift", 1, meaning)
+
+
+def acc_in_ports(spec: HardwareSpec, width: int) -> list[Port]:
+    """Where sums come from, if they leave by a shift."""
+    if spec.drain is not Drain.SHIFT:
+        return []
+    return [input_port("acc_in", width, "the right neighbour's accumulator")]
+
+
+def feedback_text(spec: HardwareSpec, width: int) -> str:
+    """``Element._feedback`` of ``acc`` as Verilog."""
+    return "shift ? acc_in : acc" if spec.drain is Drain.SHIFT else f"acc & {{{width}{{~shift}}}}"
+
 
 class ProcessingElement(Element):
     """Multipliers, one reduction, one accumulator; idle while the activations are zero.
@@ -31,9 +54,8 @@ class ProcessingElement(Element):
 
     def __init__(self, spec: HardwareSpec) -> None:
         self._spec = spec
-        self._lines: list[str] | None = None
-        if is_placed(spec):
-            self._lines, self.carries = multiply_accumulate(spec)
+        self._lines: list[str] | None
+        self._lines, self.carries = multiply_accumulate(spec) if is_placed(spec) else (None, ())
         width = acc_shape(spec).width + len(self.carries)
         held = "sum over activations times codes"
         if self.carries:
@@ -45,10 +67,10 @@ class ProcessingElement(Element):
         super().__init__(
             f"{spec.name}_pe",
             [
-                input_port("shift", 1, "take the right neighbour's accumulator"),
+                shift_port(spec),
                 input_port("act", partial_products.act_bits(spec), f"{acts}, zero when idle"),
                 input_port("weight", partial_products.weight_bits(spec), weights),
-                input_port("acc_in", width, "the right neighbour's accumulator"),
+                *acc_in_ports(spec, width),
                 output_port("acc", width, held),
             ],
         )
@@ -62,7 +84,7 @@ class ProcessingElement(Element):
             in_pairs=partial_products.in_pairs(spec),
         )
         total = delayed(m, "total", total, spec.tree_stages)
-        feedback = named(m, "feedback", Mux(self.shift, self.acc_in, self.acc), len(self.acc))
+        feedback = named(m, "feedback", self._feedback(spec, self.acc), len(self.acc))
         feedback = value(m, "feedback_sum", feedback, self.carries)
         register = Signal(acc_shape(spec), name="acc_q") if self.carries else self.acc
         m.d.sync += register.eq(named(m, "acc_next", feedback + total, acc_shape(spec)))
@@ -73,4 +95,5 @@ class ProcessingElement(Element):
         """As ``Block.structure``: adders placed one by one."""
         if self._lines is None:
             return None
-        return [f"wire [{len(self.acc) - 1}:0] feedback = shift ? acc_in : acc;", *self._lines]
+        width = len(self.acc)
+        return [f"wire [{width - 1}:0] feedback = {feedback_text(self._spec, width)};", *self._lines]
