@@ -22,14 +22,14 @@ from .compressor import Bit
 
 REGISTER_PS, GATE_PS, CHOICE_PS = 105, 32, 85
 PAIR_MIN_BITS, PAIR_MIN_SIDE = 4, 4
-SERIAL_PAIR_MIN_BITS = 2
+SERIAL_PAIR_MIN_BITS = 4
 
 
 def in_pairs(spec: HardwareSpec) -> bool:
     """Whether lanes are added in pairs.
 
     Measured in ASAP7 (docs/hardware.md): pairs are smaller from 4-bit activations upwards (bit-serial:
-    2-bit weights), where rows and columns enough share their cost; weight-stationary PEs would have to
+    4-bit weights), where rows and columns enough share their cost; weight-stationary PEs would have to
     store the choice.
     """
     if is_serial(spec):

@@ -8,6 +8,7 @@ from pact_hw.spec import (
     ActEncoding,
     ActFormat,
     Dataflow,
+    Drain,
     HardwareSpec,
     MacKind,
     RequantiserSpec,
@@ -161,6 +162,52 @@ def test_refuses_what_cannot_be_composed(bits, changes, message):
         array(mac_kind=MacKind.COMPOSABLE, **members)
     with pytest.raises(InputError, match=r"^narrowest_bits must be an integer from 0 to 0, not 2$"):
         array(narrowest_bits=2)
+
+
+BIT_SERIAL, WIDE, STATIONARY = MacKind.BIT_SERIAL, Drain.WIDE, Dataflow.WEIGHT_STATIONARY
+
+
+def test_newer_members_are_in_json_where_they_say_something_only():
+    for more in ({"mac_kind": BIT_SERIAL}, {"pipeline": 3}, {"drain": WIDE}):
+        spec = array(**more)
+        members = spec.to_json()
+        again = HardwareSpec.from_json(members)
+        assert (again, again.digest) == (spec, spec.digest)
+        assert set(members) - set(array().to_json()) == set(more) - {"mac_kind"}
+        assert spec.digest != array().digest
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"mac_kind": BIT_SERIAL, "dataflow": STATIONARY},
+            "a bit-serial array is output-stationary, not weight-stationary",
+        ),
+        (
+            {"mac_kind": BIT_SERIAL, "tree_stages": 1},
+            "tree_stages needs a fixed output-stationary array, not a bit-serial output-stationary one",
+        ),
+        (
+            {"mac_kind": BIT_SERIAL, "narrowest_bits": 2},
+            "narrowest_bits must be an integer from 0 to 0, not 2",
+        ),
+        ({"pipeline": -1}, "pipeline must be an integer from 0 to 1024, not -1"),
+        ({"pipeline": 1.5}, "pipeline must be an integer from 0 to 1024, not 1.5"),
+        ({"drain": "wide"}, "drain must be a Drain, not 'wide'"),
+        (
+            {"drain": WIDE, "dataflow": STATIONARY},
+            "a wide drain needs the output-stationary dataflow, not weight-stationary",
+        ),
+        (
+            {"drain": WIDE, "requantiser": RequantiserSpec()},
+            "a requantiser takes a column a cycle: drain must be shift, not wide",
+        ),
+    ],
+)
+def test_refuses_arrays_that_cannot_be(changes, message):
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        array(**changes)
 
 
 def test_refuses_signed_activations():

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pact_hw.errors import InputError
-from pact_hw.spec import ActFormat, Dataflow, HardwareSpec, RequantiserSpec, WeightFormat, schedule
+from pact_hw.spec import (
+    ActFormat,
+    Dataflow,
+    Drain,
+    HardwareSpec,
+    MacKind,
+    RequantiserSpec,
+    WeightFormat,
+    schedule,
+)
 
 SIZES = st.integers(1, 9)
 
@@ -16,42 +25,64 @@ SIZES = st.integers(1, 9)
 def walk(spec, m, k, n):
     """Cycles and MACs, beat by beat."""
     cycles = macs = 0
+    planes = spec.act.bits if spec.mac_kind is MacKind.BIT_SERIAL else 1
+    across, down = (len(range(0, size, spec.pipeline or size)) - 1 for size in (spec.cols, spec.rows))
     output_stationary = spec.dataflow is Dataflow.OUTPUT_STATIONARY
     for n0 in range(0, n, spec.cols):
         cols = min(spec.cols, n - n0)
         if output_stationary:
             for m0 in range(0, m, spec.rows):
                 for k0 in range(0, k, spec.lanes):
-                    cycles += 1
+                    cycles += planes
                     macs += cols * min(spec.rows, m - m0) * min(spec.lanes, k - k0)
-                cycles += 1 + spec.cols
+                cycles += across + down + 1 + (1 if spec.drain is Drain.WIDE else spec.cols)
         else:
             for k0 in range(0, k, spec.rows * spec.lanes):
                 cycles += spec.rows
                 for _ in range(m):
                     cycles += 1
                     macs += cols * min(spec.rows * spec.lanes, k - k0)
-                cycles += spec.rows + 1
+                cycles += spec.rows + 1 + across
     return cycles + (3 if spec.requantiser else 0), macs
 
 
-@given(SIZES, SIZES, SIZES, SIZES, SIZES, SIZES, st.sampled_from(Dataflow), st.booleans())
-def test_cycles_are_those_of_the_loops(rows, cols, lanes, m, k, n, dataflow, requantised):
-    requantiser = RequantiserSpec() if requantised and dataflow is Dataflow.OUTPUT_STATIONARY else None
+@given(
+    SIZES,
+    SIZES,
+    SIZES,
+    SIZES,
+    SIZES,
+    SIZES,
+    st.sampled_from(Dataflow),
+    st.booleans(),
+    st.integers(0, 10),
+    st.sampled_from(Drain),
+    st.sampled_from([MacKind.FIXED, MacKind.BIT_SERIAL]),
+    st.integers(1, 5),
+)
+def test_cycles_are_those_of_the_loops(
+    rows, cols, lanes, m, k, n, dataflow, requantised, pipeline, drain, kind, bits
+):
+    stationary = dataflow is Dataflow.WEIGHT_STATIONARY
+    drain, kind = (Drain.SHIFT, MacKind.FIXED) if stationary else (drain, kind)
+    requantiser = RequantiserSpec() if requantised and not stationary and drain is Drain.SHIFT else None
     spec = HardwareSpec(
-        act=ActFormat(bits=2),
+        act=ActFormat(bits=bits),
         weight=WeightFormat(bits=2),
         rows=rows,
         cols=cols,
         lanes=lanes,
         dataflow=dataflow,
         requantiser=requantiser,
+        pipeline=pipeline,
+        drain=drain,
+        mac_kind=kind,
     )
     plan = schedule(spec, m=m, k=k, n=n)
     cycles, macs = walk(spec, m, k, n)
     assert (plan.cycles, plan.macs) == (cycles, macs)
     assert 0 < plan.utilisation <= 1
-    assert plan.utilisation == macs / (cycles * rows * cols * lanes)
+    assert plan.utilisation == macs * spec.planes / (cycles * rows * cols * lanes)
 
 
 def test_refuses_a_reduction_for_which_accumulators_are_not_exact():
