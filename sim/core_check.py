@@ -62,10 +62,10 @@ class LayerResult:
 
 
 def unpacked(core: CoreSpec, data: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
-    """``cols`` codes of each write (writes x bytes)."""
-    cols, width = core.array.cols, core.array.act.bits
-    bits = np.unpackbits(data, axis=1, count=cols * width, bitorder="little")
-    codes: npt.NDArray[np.uint16] = (bits.reshape(-1, cols, width) << np.arange(width)).sum(
+    """The narrowest codes of each write (writes x bytes): of the column groups that the widest take."""
+    count, width = core.array.cols * core.array.operand_words, core.code_bits
+    bits = np.unpackbits(data, axis=1, count=count * width, bitorder="little")
+    codes: npt.NDArray[np.uint16] = (bits.reshape(-1, count, width) << np.arange(width)).sum(
         axis=2, dtype=np.uint16
     )
     return codes
@@ -85,9 +85,10 @@ class Shadow:
         cols = self._core.array.cols
         codes = unpacked(self._core, writes["data"])
         for group in range(self._core.col_groups):
-            mine = (writes["mask"] >> group & 1).astype(bool)
+            mine = (writes["mask"] >> np.uint64(group) & np.uint64(1)).astype(bool)
             words = writes["address"][mine]
-            self.codes[words, group * cols : (group + 1) * cols] = codes[mine]
+            part = group % self._core.array.operand_words * cols
+            self.codes[words, group * cols : (group + 1) * cols] = codes[mine, part : part + cols]
             self.writer[words, group * cols : (group + 1) * cols] = operation
 
 
@@ -131,9 +132,7 @@ _UNWRITTEN = -(1 << 62)
 def _levels(place: Placement, shadow: Shadow, operations: tuple[int, ...]) -> Int64:
     """The levels that ``operations`` wrote; ``_UNWRITTEN`` where they did not."""
     written = np.isin(shadow.writer, operations).astype(np.int64)
-    # Codes of 1 in every plane.
-    whole = place.low + sum(1 << place.act_bits * plane for plane in range(place.planes))
-    everywhere = place.levels(written) == whole
+    everywhere = place.levels(written) == place.levels(np.ones_like(written))
     return np.where(everywhere, place.levels(shadow.codes), _UNWRITTEN)
 
 

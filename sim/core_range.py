@@ -162,7 +162,8 @@ def _operand_bytes(compiled: Compiled, name: str, levels: Int64) -> bytes:
     """A tensor as the bus brings it: each word in whole beats."""
     if name == INPUT:
         return compiled.input_bytes(levels)
-    place, bits = compiled.placements[name], compiled.core.array.act.bits
+    place = compiled.placements[name]
+    bits = place.act_bits
     codes = np.zeros((place.height, place.width, place.groups * place.word_channels), dtype=np.int64)
     border = (place.border, place.border)
     codes[:, :, list(place.slots)] = np.pad(np.moveaxis(levels, 0, -1), (border, border, (0, 0))) - place.low

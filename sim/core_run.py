@@ -229,7 +229,7 @@ def _read(folder: Path, found: dict[str, Any], jobs: Sequence[Job], offsets: lis
         raise SimulationError(found["error"])
     core = jobs[0].part.compiled.core
     words = -(-core.array.cols * core.array.act.bits // 32)
-    write = np.dtype([("address", "<u4"), ("operation", "<u2"), ("mask", "<u2"), ("data", "u1", 4 * words)])
+    write = np.dtype([("address", "<u4"), ("operation", "<u4"), ("mask", "<u8"), ("data", "u1", 4 * words)])
     writes = np.fromfile(folder / "writes.bin", dtype=write)
     operations = np.fromfile(folder / "operations.bin", dtype="<u8").reshape(-1, 4).astype(np.int64)
     results = (folder / "results.bin").read_bytes()

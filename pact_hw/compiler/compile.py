@@ -155,9 +155,7 @@ class _Compiler:
             mine = of_layer[layer.name]
             cycles = sum(operation_cycles(core, operations[i]) for i in mine)
             macs = sum(self._works[i].macs for i in mine)
-            slots = sum(
-                self._works[i].macs * self._works[i].act_slices * self._works[i].weight_slices for i in mine
-            )
+            slots = sum(_slice_macs(self._works[i]) for i in mine)
             data = 0
             for i in mine:
                 work, tiling = self._works[i], self._tilings[i]
@@ -175,6 +173,12 @@ class _Compiler:
                 bytes_in=data,
                 words=max(self._live_words(i) for i in mine),
             )
+
+
+def _slice_macs(work: Work) -> int:
+    """Useful MACs, each as often as it has pairs of slices; of a narrow mode several make a wide one."""
+    wide = 1 if work.mode is None else work.mode.beat_parts**2
+    return work.macs * work.act_slices * work.weight_slices // wide
 
 
 def _lives(works: list[Work], placements: dict[str, Placement], network: NetworkSpec) -> dict[str, Life]:

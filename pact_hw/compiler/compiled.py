@@ -36,7 +36,8 @@ class LayerReport:
     utilisation: float
     """``slice_macs`` over what the array could have done in these cycles."""
     slice_macs: int
-    """Useful MACs, each counted once for every pair of slices of its operands."""
+    """Useful MACs, each counted once for every pair of slices of its operands; in a narrow mode of a
+    composable array so many once as make a product of the widest."""
     bytes_in: int
     """Weights and constants that the bus brings, and for the first layer the image."""
     words: int
@@ -102,7 +103,7 @@ class Compiled:
 
     def input_bytes(self, levels: npt.NDArray[np.integer]) -> bytes:
         """What lies at the input address for one image of input levels (C, Y, X)."""
-        bits = to_bits(self.image.words(levels), self.core.array.act.bits)
+        bits = to_bits(self.image.words(levels), self.image.placement.act_bits)
         return to_bytes([bits], self._word_bytes)
 
     def decode(self, results: bytes) -> Int64:

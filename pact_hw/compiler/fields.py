@@ -92,6 +92,7 @@ def _load(work: Work, t: Tiling, place: Placement, core: CoreSpec) -> dict[str, 
         "act_kernel_x": tap, "act_kernel_y": line,
         "act_slice": place.groups * lanes, "act_x": unit_x * pixel, "act_y": unit * line,
         "weights_stay": int(t.weights_stay),
+        "mode": 0 if work.mode is None else work.mode.index,
     }  # fmt: skip
 
 
@@ -123,7 +124,9 @@ def _store(work: Work, t: Tiling, placements: Mapping[str, Placement], core: Cor
     if work.out is None:
         return out
     out |= _strides("out", place.line * groups, place.pixel * groups, t)
-    out |= {"out": _first(work, place, groups), "out_plane": place.groups * groups}
+    mode, other_mode = core.mode(place.act_bits), core.mode(other.act_bits)
+    out |= {"out": _first(work, place, groups, mode.level_parts), "out_plane": place.groups * groups}
+    out |= {"out_mode": mode.index}
     if residual is None:
         return out
     top, left = residual.top + work.top * residual.stride, residual.left + work.left * residual.stride
@@ -132,17 +135,18 @@ def _store(work: Work, t: Tiling, placements: Mapping[str, Placement], core: Cor
         out
         | _strides("residual", step * other.line, step * other.pixel, t)
         | {
-            "residual": start * groups + residual.first_group - residual.first,
+            "residual": start * groups + (residual.first_group - residual.first) * other_mode.level_parts,
+            "residual_mode": other_mode.index,
             "residual_planes": other.planes, "residual_plane": other.groups * groups,
             "residual_first": residual.first, "residual_count": residual.count,
         }
     )  # fmt: skip
 
 
-def _first(work: Work, place: Placement, groups: int) -> int:
-    """Column group of the first result."""
+def _first(work: Work, place: Placement, groups: int, parts: int) -> int:
+    """Column group of the first result; each takes ``parts`` of them."""
     line, pixel = place.border + work.top, place.border + work.left
-    return (place.base + line * place.line + pixel * place.pixel) * groups + work.first_n
+    return (place.base + line * place.line + pixel * place.pixel) * groups + work.first_n * parts
 
 
 def _strides(name: str, line: int, pixel: int, t: Tiling) -> dict[str, int]:
@@ -158,6 +162,7 @@ def _window(work: Work, placements: Mapping[str, Placement], core: CoreSpec) -> 
     """A sum or a maximum: an output pixel is a tile, its window the grid."""
     place, out, groups = placements[work.source.tensor], placements[work.layer], core.col_groups
     planes = 1 if work.out is None else out.planes
+    mode, out_mode = core.mode(place.act_bits), core.mode(out.act_bits)
     source, line, pixel = work.source, place.line * groups, place.pixel * groups
     start = (
         place.base * groups + (source.top - work.y.padding) * line + (source.left - work.x.padding) * pixel
@@ -170,10 +175,11 @@ def _window(work: Work, placements: Mapping[str, Placement], core: CoreSpec) -> 
         "tile_out_y": work.y.stride, "tile_out_x": work.x.stride,
         "out_height": source.height, "out_width": source.width,
         "out_planes": planes, "drain_step": drain_step(core, work, Planes(out=planes, residual=place.planes)),
-        "out": _first(work, out, groups), "out_plane": out.groups * groups,
+        "out": _first(work, out, groups, out_mode.level_parts), "out_plane": out.groups * groups,
+        "out_mode": out_mode.index, "residual_mode": mode.index,
         "out_tile_x": out.pixel * groups, "out_tile_y": out.line * groups,
         "residual": start, "residual_planes": place.planes, "residual_plane": place.groups * groups,
         "residual_row_y": line, "residual_row_x": pixel,
         "residual_tile_y": work.y.stride * line, "residual_tile_x": work.x.stride * pixel,
-        "residual_first": 0, "residual_count": min(work.n_tiles, source.words * groups),
+        "residual_first": 0, "residual_count": min(work.n_tiles, source.words * groups // mode.level_parts),
     }  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ..spec import LayerKind, LayerSpec, NetworkSpec
 from ..spec.core import CoreSpec
+from ..spec.core_mode import CoreMode
 from ..spec.layer import Shape
 from ..spec.network import INPUT
 from .image import Fold, Image
@@ -16,18 +17,18 @@ OVERHEAD = 150
 """Cycles of an operation beside its passes, roughly."""
 
 
-def lay_out_image(network: NetworkSpec, core: CoreSpec, slots: Slots) -> Image:
-    """The layout with which the first layer takes the fewest cycles, then the smallest."""
+def lay_out_image(network: NetworkSpec, core: CoreSpec, mode: CoreMode, slots: Slots) -> Image:
+    """The layout, in ``mode``, with which the first layer takes the fewest cycles, then the smallest."""
     readers = [x for x in network.layers if INPUT in (x.source, x.residual, *x.concat)]
-    plain = _plain(network, core, slots)
+    plain = _plain(network, mode, slots)
     layer = readers[0] if len(readers) == 1 else None
     if layer is None or layer.kind is not LayerKind.CONV or layer.groups > 1 or layer.residual == INPUT:
         return plain
-    unfolded = list(_in_x(network, core, layer))
+    unfolded = list(_in_x(network, mode, layer))
     room = min(image.placement.words for image in (plain, *unfolded))
-    images = [plain, *unfolded, _wholly(network, core, layer, room)]
+    images = [plain, *unfolded, _wholly(network, mode, layer, room)]
     outputs = network.shapes[layer.name]
-    return min(images, key=lambda image: (_time(layer, outputs, core, image), _words(image)))
+    return min(images, key=lambda image: (_time(layer, outputs, core, mode, image), _words(image)))
 
 
 def _words(image: Image) -> int:
@@ -36,26 +37,26 @@ def _words(image: Image) -> int:
     return place.words if image.strips == 1 else 2 * image.lines * place.line
 
 
-def _time(layer: LayerSpec, outputs: Shape, core: CoreSpec, image: Image) -> int:
+def _time(layer: LayerSpec, outputs: Shape, core: CoreSpec, mode: CoreMode, image: Image) -> int:
     """Roughly the layer's cycles, or the bus beats of the image if they are more."""
     k, c, array, fold = layer.kernel, layer.in_channels, core.array, image.fold
     if fold is None:
-        beats = k * k * -(-c // array.lanes)
+        beats = k * k * mode.beats(c)
     elif fold.taps:
-        beats = k * fold.parts * -(-fold.taps * c // array.lanes)
+        beats = k * fold.parts * mode.beats(fold.taps * c)
     else:
-        beats = -(-k * k * c // array.lanes)
+        beats = mode.beats(k * k * c)
     assert layer.weight is not None
-    slices = image.placement.planes * -(-layer.weight.bits // array.weight.bits)
+    slices = image.placement.planes * -(-layer.weight.bits // mode.weight_bits)
     passes = -(-outputs[0] // array.cols) * -(-outputs[1] * outputs[2] // array.rows) * slices
     bus = image.placement.words * -(-core.word_bits // core.bus_bits)
     return max(passes * max(beats, array.rows * core.requantise_steps) + image.strips * OVERHEAD, bus)
 
 
-def _plain(network: NetworkSpec, core: CoreSpec, slots: Slots) -> Image:
+def _plain(network: NetworkSpec, mode: CoreMode, slots: Slots) -> Image:
     """Pixel by pixel. Beyond an image the core reads code 0, so signed levels come with their padding."""
     shape = network.shapes[INPUT]
-    placement = place(core, network.input_act, slots, *shape[1:], borders(network)[INPUT])
+    placement = place(mode, network.input_act, slots, *shape[1:], borders(network)[INPUT])
     return Image(placement=placement, shape=shape, lines=placement.height)
 
 
@@ -76,22 +77,22 @@ def _fold(network: NetworkSpec, layer: LayerSpec, taps: int) -> Fold:
     )  # fmt: skip
 
 
-def _in_x(network: NetworkSpec, core: CoreSpec, layer: LayerSpec) -> Iterator[Image]:
+def _in_x(network: NetworkSpec, mode: CoreMode, layer: LayerSpec) -> Iterator[Image]:
     """Unfolded in x, 2 neighbours or more in a word."""
-    channels, word = layer.in_channels, core.word_channels
+    channels, word = layer.in_channels, mode.word_channels
     for taps in range(2, min(layer.kernel, word // channels) + 1):
         fold = _fold(network, layer, taps)
         slots = tuple(p * word + slot for p in range(fold.parts) for slot in range(taps * channels))
         height = (fold.out_height - 1) * fold.stride + fold.kernel
-        placement = place(core, network.input_act, slots, height, fold.out_width)
+        placement = place(mode, network.input_act, slots, height, fold.out_width)
         yield Image(placement=placement, shape=network.shapes[INPUT], lines=height, fold=fold)
 
 
-def _wholly(network: NetworkSpec, core: CoreSpec, layer: LayerSpec, room: int) -> Image:
+def _wholly(network: NetworkSpec, mode: CoreMode, layer: LayerSpec, room: int) -> Image:
     """Unfolded wholly, in strips of which two take no more than ``room`` words, where that can be."""
     fold = _fold(network, layer, 0)
     slots = tuple(range(layer.reduction))
-    placement = place(core, network.input_act, slots, fold.out_height, fold.out_width)
+    placement = place(mode, network.input_act, slots, fold.out_height, fold.out_width)
     height, lines = fold.out_height, fold.out_height
     if placement.words > room:
         most = max(1, room // (2 * placement.line))

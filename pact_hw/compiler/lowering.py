@@ -15,6 +15,7 @@ from ..spec.program import Opcode
 from .image import Image
 from .image_layout import borders, lay_out_image
 from .limits import check_layer
+from .modes import tensor_modes
 from .operands import Outputs, border_constants, diagonal_weights, place_constants, place_weights
 from .placement import Placement, place
 from .slots import Slots, channel_slots, diagonal
@@ -46,8 +47,9 @@ class Lowering:
 
     def __init__(self, network: NetworkSpec, tensors: Tensors, core: CoreSpec) -> None:
         self._network, self._tensors, self._core = network, tensors, core
-        self._slots = channel_slots(network, core)
-        self._image = lay_out_image(network, core, self._slots[INPUT])
+        self._modes = tensor_modes(network, core)
+        self._slots = channel_slots(network, core, self._modes)
+        self._image = lay_out_image(network, core, self._modes[INPUT], self._slots[INPUT])
         self._placements = {INPUT: replace(self._image.placement, height=self._image.lines)}
         if self._image.strips > 1:
             self._placements[ODD_STRIPS] = self._placements[INPUT]
@@ -56,7 +58,7 @@ class Lowering:
         for layer in network.layers:
             act, (_, height, width) = layer.out or ActFormat(bits=1), self._shapes[layer.name]
             self._placements[layer.name] = place(
-                core, act, self._slots[layer.name], height, width, border[layer.name]
+                self._modes[layer.name], act, self._slots[layer.name], height, width, border[layer.name]
             )
 
     def result(self) -> Lowered:
@@ -108,7 +110,9 @@ class Lowering:
     def _matrix(self, layer: LayerSpec) -> Iterator[Work]:
         core, source_place = self._core, self._placements[layer.source]
         shape = self._shapes[layer.name]
-        codes = slices(layer, self._tensors[f"{layer.name}.weight"], core.array.weight, core.weight_slices)
+        mode = self._modes[layer.source]
+        format_ = replace(core.array.weight, bits=mode.weight_bits)
+        codes = slices(layer, self._tensors[f"{layer.name}.weight"], format_, core.weight_slices)
         whole = self._source(layer, layer.source)
         steps = self._steps(layer, whole)
         fold = self._image.fold if layer.source == INPUT else None
@@ -136,10 +140,18 @@ class Lowering:
                 first_n=first_n,
                 n_tiles=n_tiles,
                 weights=place_weights(
-                    layer, codes[:, channels.start : channels.stop], slots, steps, outputs, core, fold
+                    layer,
+                    codes[:, channels.start : channels.stop],
+                    slots,
+                    steps,
+                    outputs,
+                    mode,
+                    core.array.cols,
+                    fold,
                 ),
                 constants=self._constants(layer, layer.act, outputs),
                 residual=self._residual(layer, first_n, n_tiles),
+                mode=mode,
                 folded=fold is not None and fold.taps > 0,
                 macs=len(channels) * layer.reduction * shape[1] * shape[2],
             )
@@ -149,7 +161,7 @@ class Lowering:
         codes = slices(layer, self._tensors[f"{layer.name}.weight"], core.array.weight, core.weight_slices)
         source = self._source(layer, layer.source)
         steps = self._steps(layer, source)
-        n_tiles = place.groups * core.col_groups
+        n_tiles = self._column_groups(layer.source)
         outputs = Outputs(range(layer.out_channels), self._slots[layer.name], 0, n_tiles)
         weights, more = diagonal_weights(codes, outputs, place.planes, core)
         return Work(
@@ -167,6 +179,7 @@ class Lowering:
             weights=weights,
             constants=self._constants(layer, layer.act, outputs, more),
             residual=self._residual(layer, 0, n_tiles),
+            mode=core.modes[0],
             diagonal=True,
             macs=layer.out_channels * layer.reduction * shape[1] * shape[2],
         )
@@ -192,7 +205,7 @@ class Lowering:
         starts = [0] + [first // cols for first in firsts[1:]]
         last = ends[-1] // cols + 1
         if layer.out is not None:
-            last = self._placements[layer.name].groups * self._core.col_groups
+            last = self._column_groups(layer.name)
         if any(end // cols >= start for end, start in zip(ends, starts[1:], strict=False)):
             raise InputError(
                 f"layer {layer.name!r}: its groups' results share columns; they cannot be placed"
@@ -206,7 +219,7 @@ class Lowering:
             return 0, place.groups, place.slots
         if layer.groups == 1:
             return 0, place.groups, place.slots
-        step, word = layer.in_channels // layer.groups, self._core.word_channels
+        step, word = layer.in_channels // layer.groups, place.word_channels
         mine = place.slots[group * step : (group + 1) * step]
         first, end = min(mine) // word, max(mine) // word + 1
         others = set(place.slots) - set(mine)
@@ -215,6 +228,11 @@ class Lowering:
                 f"layer {layer.name!r}: groups of {step} channels share words of {word}: cannot be placed"
             )
         return first, end, tuple(slot - first * word for slot in mine)
+
+    def _column_groups(self, tensor: str) -> int:
+        """How many times ``cols`` codes a plane of one of ``tensor``'s pixels has."""
+        place = self._placements[tensor]
+        return place.groups * place.word_channels // self._core.array.cols
 
     def _residual(self, layer: LayerSpec, first_n: int, n_tiles: int) -> Residual | None:
         """The residual operand of the result's column groups from ``first_n`` on."""
@@ -241,7 +259,7 @@ class Lowering:
             source, place = self._source(layer, operand), self._placements[operand]
             end = first_n + max(place.slots) // cols + 1
             if index == len(operands) - 1 and layer.out is not None:
-                end = self._placements[layer.name].groups * self._core.col_groups
+                end = self._column_groups(layer.name)
             channels = range(channel, channel + self._shapes[operand][0])
             outputs = Outputs(channels, self._slots[layer.name], first_n, end - first_n)
             y, x = self._steps(layer, source)
@@ -267,7 +285,7 @@ class Lowering:
         place = self._placements[layer.name]
         if not place.border or layer.out is None:
             return
-        channels, n_tiles = range(layer.out_channels), place.groups * self._core.col_groups
+        channels, n_tiles = range(layer.out_channels), self._column_groups(layer.name)
         outputs = Outputs(channels, self._slots[layer.name], 0, n_tiles)
         one = Steps(1, 1, 0)
         yield Work(

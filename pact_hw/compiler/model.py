@@ -128,8 +128,9 @@ class Model:
 
     def weights(self, work: Work, reads: int) -> None:
         """Bring ``work``'s weights ``reads`` times."""
+        assert work.mode is not None
         core, words = self._core, work.weight_words()
-        bits = to_bits(words, core.array.weight.bits)
+        bits = to_bits(words, work.mode.weight_bits)
         source = self._add(to_bytes([bits], self.word_bytes(core.weight_word_bits)))
         for _ in range(reads):
             self._transfer(Destination.WEIGHTS, len(words), source, 0, 0)

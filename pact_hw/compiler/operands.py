@@ -12,6 +12,7 @@ from ..golden.network import Tensors
 from ..golden.offset import offset_add
 from ..spec import ActFormat, LayerKind, LayerSpec, WeightEncoding
 from ..spec.core import CoreSpec
+from ..spec.core_mode import CoreMode
 from .image import Fold
 from .limits import check_constants
 from .slots import Slots
@@ -41,26 +42,27 @@ def place_weights(
     slots: Slots,
     steps: tuple[Steps, Steps],
     outputs: Outputs,
-    core: CoreSpec,
+    mode: CoreMode,
+    cols: int,
     fold: Fold | None,
 ) -> Codes:
-    """Sliced ``codes`` (slices x channels x ...) as ``Work.weights``.
+    """Sliced ``codes`` (slices x channels x ...) as ``Work.weights``, for an array of ``cols`` in ``mode``.
 
     ``slots`` are those of the channels that are read, ``steps`` y and x.
     """
-    array, (ky, kx) = core.array, (steps[0].kernel, steps[1].kernel)
+    ky, kx = steps[0].kernel, steps[1].kernel
     if layer.kind is LayerKind.LINEAR:
         codes = codes.reshape(*codes.shape[:2], -1, ky, kx)
     if fold is not None:
         codes = _fold_weights(codes, fold.taps)
         slots = tuple(range(codes.shape[2]))
-    beats = max(slots) // array.lanes + 1
-    columns = outputs.columns(array.cols)
-    spread = np.zeros(
-        (len(codes), outputs.n_tiles * array.cols, ky, kx, beats * array.lanes), dtype=np.uint16
-    )
-    spread[:, columns[:, None], :, :, np.array(slots)] = codes.transpose(1, 2, 0, 3, 4)
-    parts = spread.reshape(len(codes), outputs.n_tiles, array.cols, ky, kx, beats, array.lanes)
+    words, codes_of_word = np.divmod(slots, mode.word_channels)
+    places = words * mode.word_channels + np.array(mode.lane_order)[codes_of_word]
+    beats = int(places.max()) // mode.lanes + 1
+    columns = outputs.columns(cols)
+    spread = np.zeros((len(codes), outputs.n_tiles * cols, ky, kx, beats * mode.lanes), dtype=np.uint16)
+    spread[:, columns[:, None], :, :, places] = codes.transpose(1, 2, 0, 3, 4)
+    parts = spread.reshape(len(codes), outputs.n_tiles, cols, ky, kx, beats, mode.lanes)
     return np.ascontiguousarray(parts.transpose(1, 0, 3, 4, 5, 2, 6))
 
 

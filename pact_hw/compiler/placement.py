@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..golden.matmul import Int64
 from ..spec import ActFormat
-from ..spec.core import CoreSpec
+from ..spec.core_mode import CoreMode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,7 @@ class Placement:
 
     Around the tensor there may be ``border`` pixels of level 0. Channel c lies in slot ``slots[c]`` of a
     pixel: word ``slots[c] // word_channels`` of each plane. Other slots hold code 0. Codes are levels less
-    ``low``.
+    ``low``; ``act_bits`` bits each, those of one of the core's modes.
     """
 
     base: int
@@ -53,8 +53,11 @@ class Placement:
         return self.height * self.line
 
     def levels(self, memory: npt.NDArray[np.integer]) -> Int64:
-        """The levels (C, Y, X) in ``memory`` (words x word_channels codes)."""
+        """The levels (C, Y, X) in ``memory``, words x the core's ``word_channels`` narrowest codes."""
         words = memory[self.base : self.base + self.words].astype(np.int64)
+        per_code = words.shape[1] // self.word_channels
+        places = 1 << self.act_bits // per_code * np.arange(per_code)
+        words = words.reshape(-1, self.word_channels, per_code) @ places
         parts = words.reshape(self.height, self.width, self.planes, -1)[..., list(self.slots)]
         weights = 1 << self.act_bits * np.arange(self.planes)
         codes: Int64 = np.einsum("yxpc,p->cyx", parts, weights) + self.low
@@ -70,10 +73,10 @@ class Placement:
 
 
 def place(
-    core: CoreSpec, act: ActFormat, slots: tuple[int, ...], height: int, width: int, border: int = 0
+    mode: CoreMode, act: ActFormat, slots: tuple[int, ...], height: int, width: int, border: int = 0
 ) -> Placement:
-    """A tensor of ``height`` x ``width`` ``act`` levels and a border, at word 0 for now."""
-    bits = core.array.act.bits
+    """A tensor of ``height`` x ``width`` ``act`` levels and a border, in ``mode``, at word 0 for now."""
+    bits = mode.bits
     return Placement(
         base=0,
         height=height + 2 * border,
@@ -83,7 +86,7 @@ def place(
         slots=slots,
         low=act.min,
         act_bits=bits,
-        word_channels=core.word_channels,
+        word_channels=mode.word_channels,
     )
 
 

@@ -12,7 +12,6 @@ from ..spec import (
     LayerSpec,
     NetworkSpec,
     RequantiserSpec,
-    WeightEncoding,
     WeightFormat,
     accumulator_range,
     signed_bits,
@@ -23,6 +22,7 @@ from .compile import compile_network
 from .compiled import Compiled
 from .limits import diagonal_sums
 from .lowering import lower
+from .modes import weight_bits
 from .slots import diagonal
 from .work import Work
 
@@ -51,8 +51,9 @@ def core_for(
     layers = network.layers
     levels = [x.act.bits for x in layers] + [x.out.bits for x in layers if x.out is not None]
     widest = max([array.act.bits, *levels])
-    weights = max([array.weight.bits, *(_weight_bits(x, array) for x in layers)])
-    reduction = max(layer.reduction for layer in layers)
+    weights = max([array.weight.bits, *(min(MAX_BITS, weight_bits(x, array)) for x in layers)])
+    beat = array.in_mode(array.modes[-1]).lanes if array.modes else 1
+    reduction = max(beat, *(layer.reduction for layer in layers))
     roomy = CoreSpec(
         array=replace(array, requantiser=_WIDEST, max_reduction=reduction, acc_bits=0),
         widest_act_bits=widest,
@@ -79,13 +80,6 @@ def _sums(layer: LayerSpec, core: CoreSpec) -> tuple[int, int]:
         return diagonal_sums(layer, core.array)
     act, weight = ActFormat(bits=layer.act.bits), layer.weight or WeightFormat(bits=1)
     return accumulator_range(act, weight, layer.reduction)
-
-
-def _weight_bits(layer: LayerSpec, array: HardwareSpec) -> int:
-    """Bits of ``layer``'s weights in the array's encoding: in two's complement odd ones take one more."""
-    weight = layer.weight or WeightFormat(bits=1)
-    wider = weight.encoding is WeightEncoding.ODD and array.weight.encoding is not WeightEncoding.ODD
-    return min(MAX_BITS, weight.bits + wider)
 
 
 def _power(words: int) -> int:

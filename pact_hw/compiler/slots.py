@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..spec import LayerKind, LayerSpec, NetworkSpec
 from ..spec.core import CoreSpec, Depthwise
 from ..spec.network import INPUT
+from .modes import Modes
 
 Slots = tuple[int, ...]
 Cuts = dict[int, int]
@@ -29,7 +30,7 @@ def diagonal(layer: LayerSpec, core: CoreSpec) -> bool:
     return core.depthwise is Depthwise.DIAGONAL and depthwise and layer.groups > 1 and layer.out is not None
 
 
-def _cuts(network: NetworkSpec, core: CoreSpec) -> dict[str, Cuts]:
+def _cuts(network: NetworkSpec, core: CoreSpec, modes: Modes) -> dict[str, Cuts]:
     """What readers and the layer itself ask of each tensor."""
     cuts: dict[str, Cuts] = defaultdict(dict)
 
@@ -43,7 +44,8 @@ def _cuts(network: NetworkSpec, core: CoreSpec) -> dict[str, Cuts]:
             same.append(layer.source)
         elif layer.groups > 1:
             step_in, step_out = layer.in_channels // layer.groups, layer.out_channels // layer.groups
-            ask(layer.source, range(0, layer.in_channels, step_in), core.word_channels)
+            unit = modes[layer.source].word_channels
+            ask(layer.source, range(0, layer.in_channels, step_in), unit)
             ask(layer.name, range(0, layer.out_channels, step_out), core.array.cols)
         if layer.residual is not None and layer.residual_channel == 0:
             same.append(layer.residual)
@@ -71,13 +73,13 @@ def _beside(layer: LayerSpec, residual: Slots, cols: int) -> Slots:
     return tuple(taken[n] if n in taken else next(free) for n in range(layer.out_channels))
 
 
-def channel_slots(network: NetworkSpec, core: CoreSpec) -> dict[str, Slots]:
+def channel_slots(network: NetworkSpec, core: CoreSpec, modes: Modes) -> dict[str, Slots]:
     """The slots of the input and of every layer's output.
 
     Raises:
         InputError: a layer's operands cannot be brought into one order.
     """
-    cuts, cols = _cuts(network, core), core.array.cols
+    cuts, cols = _cuts(network, core, modes), core.array.cols
     slots = {INPUT: _in_order(network.input_channels, cuts[INPUT])}
     for layer in network.layers:
         source = slots[layer.source]

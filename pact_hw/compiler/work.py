@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..golden.matmul import Int64
 from ..spec import ActFormat
+from ..spec.core_mode import CoreMode
 from ..spec.program import Opcode
 from .weights import Codes
 
@@ -90,6 +91,8 @@ class Work:
     weights: Codes | None = None
     constants: Constants | None = None
     residual: Residual | None = None
+    mode: CoreMode | None = None
+    """How the array is set; windows do not use it."""
     folded: bool = False
     """Whether taps in x are words of one pixel (``image.Fold``)."""
     diagonal: bool = False
@@ -126,6 +129,15 @@ class Work:
         return self.y.stride if one else 1
 
     def weight_words(self) -> npt.NDArray[np.uint16]:
-        """Words x (cols * lanes) codes, in the order in which the array reads them."""
+        """Words x codes, in the order in which the array reads them; those of a mode at the port's places."""
         assert self.weights is not None
-        return self.weights.reshape(-1, self.weights.shape[5] * self.weights.shape[6])
+        assert self.mode is not None
+        k, n = self.mode.beat_parts, self.mode.operand_words
+        words = self.weights.reshape(-1, self.weights.shape[5] * self.weights.shape[6])
+        if n == 1:
+            return words
+        # Operand (i, j) of a lane: code i of the activations' j-th word, code j of the weights' i-th.
+        lanes = words.reshape(-1, k, k)
+        spread = np.zeros((len(lanes), n, k), dtype=np.uint16)
+        spread[:, :: n // k] = lanes.swapaxes(1, 2)
+        return spread.reshape(len(words), -1)

@@ -13,16 +13,21 @@ first; signed levels in offset binary (``golden.offset``). The loader copies wha
 will read (its *patch*: a block of pixels and what surrounds it, zeros beyond the image) into that row's
 bank; then all banks are read at one address. Levels and weights that are wider than the array's run in
 several passes, one for each pair of slices, and are summed up behind it.
+
+Where the array is composable, a tensor lies in codes of one of its modes' widths (``CoreMode``): as many
+to a word as fit. Only what is wider than the widest mode takes planes and slices.
 """
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ..errors import InputError
 from .canonical import digest
+from .core_mode import CoreMode, core_modes
 from .formats import (
     MAX_BITS,
     ActFormat,
@@ -32,7 +37,8 @@ from .formats import (
     check_int,
     signed_bits,
 )
-from .hardware import Dataflow, HardwareSpec, MacKind
+from .hardware import HardwareSpec
+from .kinds import Dataflow, MacKind
 from .requantiser import RequantiserKind, RequantiserSpec
 
 RESULT_BITS = 32
@@ -86,13 +92,15 @@ class CoreSpec:
 
     def __post_init__(self) -> None:
         array = self.array
-        if array.dataflow is not Dataflow.OUTPUT_STATIONARY or array.mac_kind is not MacKind.FIXED:
+        kinds = (MacKind.FIXED, MacKind.COMPOSABLE)
+        if array.dataflow is not Dataflow.OUTPUT_STATIONARY or array.mac_kind not in kinds:
             raise InputError(
-                "a core's array is output-stationary and fixed, not "
+                "a core's array is output-stationary and fixed or composable, not "
                 f"{array.dataflow.value} and {array.mac_kind.value}"
             )
-        if array.tree_stages:
-            raise InputError(f"a core's array has tree_stages 0, not {array.tree_stages}")
+        for name in ("tree_stages", "pipeline"):
+            if getattr(array, name):
+                raise InputError(f"a core's array has {name} 0, not {getattr(array, name)}")
         if array.requantiser is None:
             raise InputError("a core's array needs a requantiser")
         if array.requantiser.kind is not RequantiserKind.MULTIPLY_SHIFT:
@@ -100,12 +108,16 @@ class CoreSpec:
             raise InputError(f"a core's requantiser multiplies and shifts, not {kind}")
         if not isinstance(self.depthwise, Depthwise):
             raise InputError(f"depthwise must be a Depthwise, not {self.depthwise!r}")
+        if self.depthwise is Depthwise.DIAGONAL and array.modes:
+            raise InputError(f"depthwise {self.depthwise.value} needs a fixed array, not a composable one")
         check_int("rows of a core", array.rows, 2, 1024)
-        wide, narrow = max(array.lanes, array.cols), min(array.lanes, array.cols)
+        lanes = array.lanes * array.operand_words
+        wide, narrow = max(lanes, array.cols), min(lanes, array.cols)
         if wide % narrow or (wide // narrow).bit_count() != 1:
+            words = f" (of {array.operand_words} words each)" if array.modes else ""
             raise InputError(
-                "of a core's lanes and cols one must be the other times a power of two, "
-                f"not {array.lanes} and {array.cols}"
+                f"of a core's lanes{words} and cols one must be the other times a power of two, "
+                f"not {lanes} and {array.cols}"
             )
         levels = min(array.requantiser.level_bits, array.requantiser.residual_bits)
         check_int("widest_act_bits", self.widest_act_bits, array.act.bits, levels)
@@ -144,30 +156,45 @@ class CoreSpec:
         """Cycles in which a row's sums enter the requantisers."""
         return self.array.cols // self.requantisers
 
+    @cached_property
+    def modes(self) -> tuple[CoreMode, ...]:
+        """How the array can be set, widest first; of a fixed one there is one way."""
+        return core_modes(self.array)
+
+    def mode(self, bits: int) -> CoreMode:
+        """The narrowest mode that holds numbers of ``bits`` bits, or the widest, which takes several of."""
+        return next((mode for mode in reversed(self.modes) if mode.bits >= bits), self.modes[0])
+
     @property
     def word_channels(self) -> int:
-        """Channels of one pixel in a word of the activation buffer."""
-        return max(self.array.lanes, self.array.cols)
+        """The narrowest codes that a word of the activation buffer holds: one pixel's channels."""
+        return self.modes[-1].word_channels
+
+    @property
+    def code_bits(self) -> int:
+        """Width of the narrowest codes in the activation buffer."""
+        return self.modes[-1].bits
 
     @property
     def lane_groups(self) -> int:
-        """Parts of a word, of ``lanes`` channels, that the array reads one at a time."""
-        return self.word_channels // self.array.lanes
+        """Parts of a word that the array reads one at a time in its widest mode."""
+        return self.word_channels // (self.array.lanes * self.array.operand_words)
 
     @property
     def col_groups(self) -> int:
-        """Parts of a word, of ``cols`` channels, that are written one at a time."""
+        """Parts of a word, of ``cols`` of the narrowest codes."""
         return self.word_channels // self.array.cols
 
     @property
     def word_bits(self) -> int:
         """Width of the activation buffer."""
-        return self.word_channels * self.array.act.bits
+        return self.word_channels * self.code_bits
 
     @property
     def weight_word_bits(self) -> int:
-        """Width of the weight buffer: code (col, lane) is element ``col * lanes + lane``."""
-        return self.array.cols * self.array.lanes * self.array.weight.bits
+        """Width of the weight buffer: the array's port for weights."""
+        array = self.array
+        return array.cols * array.lanes * array.operand_words * array.weight.bits
 
     @property
     def channel_constant_bits(self) -> int:

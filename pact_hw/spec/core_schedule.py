@@ -1,6 +1,6 @@
 """Cycles of a core's operations: an exact function of their fields, as long as memory is fast enough.
 
-An operation takes ``FETCH_CYCLES``, then what its kind takes. The cycles in which a core waits for the
+An operation takes ``fetch_cycles``, then what its kind takes. The cycles in which a core waits for the
 memory (its counter ``stalls``) come on top: while it waits, everything waits.
 
 Matrix operation: the loader fills the patches of tile t + 1 while tile t is computed. A pass issues its
@@ -13,12 +13,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from .core import CoreSpec
-from .program import FIELDS, Opcode
+from .program import FIELDS, MODE_FIELDS, Opcode
 
 START_CYCLES = 1
 """From the start to the first operation's fetch, when the program is there."""
-FETCH_CYCLES = len(FIELDS) + 2
-"""From one operation's end to the next one's begin: a word a cycle, memory, and the check."""
 LOAD_LATENCY = 2
 """From the loader's last read of a tile to the first beat that reads the patch."""
 DRAIN_LATENCY = 3
@@ -29,6 +27,16 @@ RAW_LATENCY = 1
 """From a row's turn to the sums' offer."""
 END_CYCLES = 2
 """Of the ``END``: one word."""
+
+
+def fetched_words(core: CoreSpec) -> int:
+    """Words of an operation that a core fetches: fields that it has."""
+    return len(FIELDS) - (0 if core.array.modes else MODE_FIELDS)
+
+
+def fetch_cycles(core: CoreSpec) -> int:
+    """From one operation's end to the next one's begin: a word a cycle, memory, and the check."""
+    return fetched_words(core) + 2
 
 
 def operand_cycles(fields: Mapping[str, int]) -> int:
@@ -79,8 +87,8 @@ def operation_cycles(core: CoreSpec, fields: Mapping[str, int]) -> int:
     if fields["opcode"] == Opcode.END:
         return END_CYCLES
     if fields["opcode"] == Opcode.MATRIX:
-        return FETCH_CYCLES + matrix_cycles(core, fields)
-    return FETCH_CYCLES + window_cycles(core, fields)
+        return fetch_cycles(core) + matrix_cycles(core, fields)
+    return fetch_cycles(core) + window_cycles(core, fields)
 
 
 def program_cycles(core: CoreSpec, operations: Sequence[Mapping[str, int]]) -> int:

@@ -60,6 +60,17 @@ Window operation (``SUM``, ``MAX``): the same results, but what is summed up is 
 
 A maximum is of whole levels and is requantised as well: by 1.
 
+Modes (composable arrays; else the last three fields are 0, and not fetched). ``mode`` is the index of the
+array's ``CoreMode``, ``out_mode`` and ``residual_mode`` those of the tensor that is written and of the
+residual operand or the windows' source. Lane groups and column groups are those of the widest and of the
+narrowest codes: in mode m, c counts ``beat_parts`` lane groups, and n ``level_parts`` column groups of a
+tensor; all addresses are multiples of these. A word consists of blocks of ``lanes * operand_words`` words of
+the widest width, ``operand_words`` (n) a lane. The beat at lane group g of a block has in each lane the k
+codes of words ``0, n/k, 2 n/k ...`` further on than bit-reversed g; they go to these words of the array's
+port, and the weights to the same words of theirs: operand ``(i, j)`` of a lane is code i of the j-th of them,
+its weight code j of the i-th. Wider levels than the widest codes lie in planes of these; narrower ones have
+one plane.
+
 ``raw`` results of either leave in the order in which they are computed, ``cols`` sums of 32 bits a pixel:
 each such row takes a whole number of bus beats in memory, tail zero, and rows lie back to back. They are the
 sums over codes: what offset binary adds is taken back by the host.
@@ -188,8 +199,15 @@ FIELDS = (
     Field("constants_tile_x", 24),  # from one tx to the next: 0, unless these are of other channels
     Field("limit", 16),
     Field("raw", 1),  # sums go to the results, as they are; not written to the buffer
+    # a composable array's modes: in a core without any, these words are not fetched
+    Field("mode", 2),
+    Field("out_mode", 2),
+    Field("residual_mode", 2),
 )
 """The members of an operation: strides are spelled out, so that the hardware adds and never multiplies."""
+
+MODE_FIELDS = 3
+"""How many of the last fields only composable arrays have."""
 
 WORDS = 80
 """32-bit words of an operation; those behind the fields are 0."""

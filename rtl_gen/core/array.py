@@ -21,8 +21,11 @@ from .. import partial_products
 from ..act_total import ActivationTotal
 from ..arithmetic import elements, named, offset_codes
 from ..block import Block, input_port, output_port
+from ..composition import OperandWords, joining, levels
 from ..widths import acc_shape, act_sum_shape
+from .composable import ComposableShadowedElement, ComposableTotal
 from .element import ShadowedElement
+from .sizes import mode_bits
 
 LATENCY_CYCLES = 2
 """From accepting operands to the cycle in which ``capture`` takes their sum: operand register, sum."""
@@ -35,8 +38,10 @@ class ShadowedRow(Block):
         spec = core.array
         self._spec = spec
         self._diagonal = core.depthwise is Depthwise.DIAGONAL
-        self._pe = ShadowedElement(core)
-        self._total = ActivationTotal(spec)
+        self._pe = ComposableShadowedElement(core) if spec.modes else ShadowedElement(core)
+        self._total = ComposableTotal(core) if spec.modes else ActivationTotal(spec)
+        self._words = OperandWords(spec, "act") if spec.modes else None
+        words = spec.operand_words
         width = acc_shape(spec).width
         total_bits = act_sum_shape(spec, spec.max_reduction).width
         super().__init__(
@@ -45,28 +50,37 @@ class ShadowedRow(Block):
                 input_port("accept", 1, "a beat is accepted: register its activations, else zero"),
                 input_port("capture", 1, "sums go to the shadows"),
                 input_port("step", 1, "shadows move up by a row"),
-                input_port("act", spec.lanes * spec.act.bits, "lanes activations"),
+                input_port("act", spec.lanes * words * spec.act.bits, "lanes activations"),
                 *(_own_ports(spec, 1) if self._diagonal else []),
+                *([_joined_port(spec)] if spec.modes else []),
                 input_port(
-                    "weight", spec.cols * partial_products.weight_bits(spec), "registered, of the cols PEs"
+                    "weight",
+                    spec.cols * words * partial_products.weight_bits(spec),
+                    "registered, of the cols PEs",
                 ),
                 input_port("below", spec.cols * width, "the shadows of the row below"),
                 input_port("total_below", total_bits, "its sum of activations"),
                 output_port("shadow", spec.cols * width, "cols sums over codes"),
                 output_port("total", total_bits, "the sum of their activations"),
             ],
-            [self._pe, self._total],
+            [self._pe, self._total, *([self._words] if self._words else [])],
         )
 
     def _build(self, m: Module) -> None:
         spec = self._spec
         act = Signal(len(self.act), name="act_q")
         accept: Value = self.accept
+        offered: Value = self.act
+        joined = {}
+        if self._words:
+            joined = {"joined": self.joined}
+            offered = Signal(len(self.act), name="act_words")
+            self._words.place(m, "arrangement", joins=self.joined, operands=self.act, words=offered)
         own = {}
         if self._diagonal:
             accept = named(m, "accept_row", accept & ~self.diagonal, 1)
             own = {"own": self._own(m)}
-        accepted = named(m, "act_accepted", Mux(accept, self.act, 0), len(act))
+        accepted = named(m, "act_accepted", Mux(accept, offered, 0), len(act))
         m.d.sync += act.eq(accepted)
         operands: Value = act
         if partial_products.in_pairs(spec):
@@ -82,13 +96,14 @@ class ShadowedRow(Block):
             step=self.step,
             **{"row_act" if self._diagonal else "act": operands},
             **own,
+            **joined,
             weight=self.weight,
             below=self.below,
             shadow=self.shadow,
         )
         shape = act_sum_shape(spec, spec.max_reduction)
         growing = Signal(shape, name="act_total")
-        self._total.place(m, "act_totals", clear=self.capture, act=act, total=growing)
+        self._total.place(m, "act_totals", clear=self.capture, act=act, total=growing, **joined)
         with m.If(self.capture | self.step):
             m.d.sync += self.total.eq(Mux(self.capture, growing, self.total_below))
 
@@ -109,6 +124,10 @@ def _own_ports(spec: HardwareSpec, rows: int) -> list[Port]:
     ]
 
 
+def _joined_port(spec: HardwareSpec) -> Port:
+    return input_port("joined", levels(spec), "from the narrowest on: are operands joined in pairs?")
+
+
 class ShadowedArray(Block):
     """Rows of PEs behind their operand registers; row 0's sums are offered, those below step up."""
 
@@ -118,27 +137,38 @@ class ShadowedArray(Block):
         self._diagonal = core.depthwise is Depthwise.DIAGONAL
         self._row = ShadowedRow(core)
         self._choices = partial_products.Choices(spec) if partial_products.in_pairs(spec) else None
+        self._words = OperandWords(spec, "weight") if spec.modes else None
+        words = spec.operand_words
         super().__init__(
             f"{spec.name}_array",
             [
                 input_port("accept", 1, "a beat of operands"),
                 input_port("capture", 1, f"{LATENCY_CYCLES} cycles after a pass's last beat"),
                 input_port("step", 1, "the sums move up by a row"),
-                input_port("act", spec.rows * spec.lanes * spec.act.bits, "rows x lanes levels"),
+                input_port("act", spec.rows * spec.lanes * words * spec.act.bits, "rows x lanes levels"),
                 *(_own_ports(spec, spec.rows) if self._diagonal else []),
-                input_port("weight", spec.cols * spec.lanes * spec.weight.bits, "cols x lanes codes"),
+                *([input_port("mode", mode_bits(core), "of the operation")] if spec.modes else []),
+                input_port("weight", spec.cols * spec.lanes * words * spec.weight.bits, "cols x lanes codes"),
                 output_port("sums", spec.cols * acc_shape(spec).width, "row 0: cols sums over codes"),
                 output_port(
                     "total", act_sum_shape(spec, spec.max_reduction).width, "row 0: sum of activations"
                 ),
             ],
-            [*([self._choices] if self._choices else []), self._row],
+            [*filter(None, (self._choices, self._words)), self._row],
         )
 
     def _build(self, m: Module) -> None:
         spec = self._spec
         weight = Signal(len(self.weight), name="weight_q")
-        codes = offset_codes(spec, self.weight)
+        joined = {}
+        if self._words:
+            joined = {"joined": joining(m, spec, self.mode)}
+            codes: Value = Signal(len(self.weight), name="weight_words")
+            self._words.place_each(
+                m, "arrangement", spec.cols, joins=joined["joined"], operands=self.weight, words=codes
+            )
+        else:
+            codes = offset_codes(spec, self.weight)
         own = {}
         if self._diagonal:
             sign = Signal(spec.cols)
@@ -169,6 +199,7 @@ class ShadowedArray(Block):
             step=self.step,
             act=self.act,
             **own,
+            **joined,
             weight=weight,
             below=Cat(shadows[len(self.sums) :], Const(0, len(self.sums))),
             total_below=Cat(totals[len(self.total) :], Const(0, len(self.total))),

@@ -23,7 +23,6 @@ class ActivationBuffer(Block):
             parts=core.col_groups,
             reads=("load", "operand"),
         )
-        group_bits = core.word_bits // core.col_groups
         bits = buffer_bits(core)
         super().__init__(
             f"{core.name}_activations",
@@ -34,7 +33,11 @@ class ActivationBuffer(Block):
                 input_port("bus_data", core.word_bits, ""),
                 input_port("write_enable", core.col_groups, "column groups of the word, or none"),
                 input_port("write_address", bits, "word"),
-                input_port("write_data", group_bits, "for each of them"),
+                input_port(
+                    "write_data",
+                    core.array.cols * core.array.act.bits,
+                    "for each of them; of narrow codes, in turn",
+                ),
                 input_port("load_enable", 1, "the loader reads"),
                 input_port("load_address", bits, ""),
                 output_port("load_data", core.word_bits, ""),
@@ -55,7 +58,9 @@ class ActivationBuffer(Block):
             "memory",
             write_enable=Mux(writing, self.write_enable, self.bus_valid.replicate(groups)),
             write_address=Mux(writing, self.write_address, self.bus_address),
-            write_data=Mux(writing, self.write_data.replicate(groups), self.bus_data),
+            write_data=Mux(
+                writing, self.write_data.replicate(groups // self._core.array.operand_words), self.bus_data
+            ),
             load_enable=self.load_enable,
             load_address=self.load_address,
             load_data=self.load_data,

@@ -9,7 +9,7 @@ from pact_hw.spec import CoreSpec
 
 from ..arithmetic import named
 from ..block import Block, input_port, output_port
-from .nest import Loops, all_of
+from .nest import Loops, all_of, in_mode
 from .sizes import constant_bits, field_ports, group_bits, pixel_bits
 
 _FIELDS = (
@@ -82,10 +82,11 @@ class Drain(Block):
     """
 
     resets = True
-    fields = tuple(name for name in _FIELDS if name != "drain_step")
 
     def __init__(self, core: CoreSpec) -> None:
         self._core = core
+        modes = ["out_mode", "residual_mode"] if core.array.modes else []
+        self.fields = (*(name for name in _FIELDS if name != "drain_step"), *modes)
         bits = group_bits(core)
         super().__init__(
             f"{core.name}_drain",
@@ -136,7 +137,8 @@ class Drain(Block):
             def field(suffix: str) -> Signal:
                 return getattr(self, f"{name}{suffix}")
 
-            strides = {"ty": field("_tile_y"), "tx": field("_tile_x"), "n": 1, "y": field("_y"),
+            n = in_mode(self, f"{name}_mode", [mode.level_parts for mode in core.modes])
+            strides = {"ty": field("_tile_y"), "tx": field("_tile_x"), "n": n, "y": field("_y"),
                        "x": field("_x"), "gy": field("_row_y"), "gx": field("_row_x")}  # fmt: skip
             return loops.sum(f"{name}_address", field(""), strides)
 

@@ -67,7 +67,7 @@ class Engine(Block):
             for port in block.ports:
                 if port.name not in ("clk", "rst"):
                     wires[label, port.name] = Signal(port.width, name=f"{label}_{port.name}")
-        fields = {field.name: wires["sequencer", field.name] for field in FIELDS}
+        fields = {f.name: wires["sequencer", f.name] for f in FIELDS if ("sequencer", f.name) in wires}
         driven = self._driven_by_bus(m, wires)
         for label, inputs in self._driven_by_blocks(m, wires, fields).items():
             driven[label] = driven.get(label, {}) | inputs
@@ -152,6 +152,7 @@ class Engine(Block):
             own = {"diagonal": fields["diagonal"], "own": wires["patches", "own"]}
             diagonal = {"diagonal": fields["diagonal"]} if doubled_or_not(core) else {}
             part = {"read_part": wires["passes", "part"]}
+        mode = {"mode": fields["mode"]} if core.array.modes else {}
         return {
             "sequencer": {
                 "start": self.start, "busy": self.busy, "done": self.done, "error": self.error,
@@ -189,7 +190,7 @@ class Engine(Block):
             },
             "array": {
                 "accept": accept, "capture": pass_ends[-1] | begins, "step": wires["joined", "step"],
-                "act": wires["patches", "act"], **own, "weight": wires["weights", "data"],
+                "act": wires["patches", "act"], **own, **mode, "weight": wires["weights", "data"],
             },
             "pace": {
                 "run": run, "begins": pass_end | (begins & windows), "windows": windows,
@@ -202,7 +203,7 @@ class Engine(Block):
                 "read_data": wires["activations", "operand_data"],
             },
             "joined": {
-                **same("drain", "turn", "turn_row", "row", "first", "whole", "shift"), **diagonal,
+                **same("drain", "turn", "turn_row", "row", "first", "whole", "shift"), **diagonal, **mode,
                 "take": wires["operand", "take"], "windows": windows,
                 "maximum": maximum, "accs": wires["array", "sums"], "act_total": wires["array", "total"],
                 "levels": wires["operand", "arriving"],

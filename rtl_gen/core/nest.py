@@ -6,13 +6,14 @@ its stride to where its present iteration began, and all inner loops begin there
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import and_, or_
 
 from amaranth.hdl import Const, Module, Mux, Signal, Value
 
 from ..arithmetic import named
+from ..block import Block
 
 
 class Loops:
@@ -72,6 +73,16 @@ class Loops:
         total = named(m, f"{self._prefix}_{name}_sum", chosen_start + chosen_stride, width)
         m.d.comb += following.eq(total)
         return starts[own[-1]]
+
+
+def in_mode(block: Block, field: str, counts: Sequence[int]) -> Value | int:
+    """Of ``counts`` that of the mode which ``block``'s ``field`` says; where there is one, that."""
+    if len(counts) == 1:
+        return counts[0]
+    value: Value = Const(counts[0], max(counts).bit_length())
+    for number, count in enumerate(counts[1:], 1):
+        value = Mux(getattr(block, field) == number, Const(count, len(value)), value)
+    return value
 
 
 def at_most(value: Value, limit: int) -> Value:

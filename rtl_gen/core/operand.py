@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.utils import ceil_log2
 
 from pact_hw.spec import CoreSpec
@@ -23,10 +23,10 @@ class Operand(Block):
     """Reads a plane a cycle, the first one in the turn's own; ``take``: the last one has arrived."""
 
     resets = True
-    fields = ("residual_planes", "residual_plane")
 
     def __init__(self, core: CoreSpec) -> None:
         self._core = core
+        self.fields = ("residual_planes", "residual_plane", *(["residual_mode"] if core.array.modes else []))
         super().__init__(
             f"{core.name}_operand",
             [
@@ -81,9 +81,23 @@ class Operand(Block):
         if parts:
             part = Signal(parts)
             m.d.sync += part.eq(asked[:parts])
-            data = Signal(len(self.read_data) // core.col_groups)
-            m.d.comb += data.eq(chosen(part, elements(self.read_data, core.col_groups)))
+            data = Signal(core.array.cols * core.array.act.bits)
+            m.d.comb += data.eq(self._codes(part))
         self._assemble(m, named(m, "plane", Mux(was_read, data, 0), len(data)), arrived)
+
+    def _codes(self, part: Value) -> Value:
+        """Cols codes from column group ``part`` of the word on, in the widest width."""
+        core = self._core
+        cols, low = core.array.cols, ceil_log2(core.array.operand_words)
+        wide = chosen(part[low:], elements(self.read_data, core.col_groups // core.array.operand_words))
+        found: Value = wide
+        for mode in core.modes[1:]:
+            codes = elements(
+                chosen(part[ceil_log2(mode.level_parts) : low], elements(wide, mode.beat_parts)), cols
+            )
+            widened = Cat(*(Cat(code, Const(0, core.array.act.bits - mode.bits)) for code in codes))
+            found = Mux(self.residual_mode == mode.index, widened, found)
+        return found
 
     def _assemble(self, m: Module, arriving: Signal, arrived: Signal) -> None:
         """Put the planes of each level side by side."""

@@ -10,7 +10,7 @@ from pact_hw.spec.core import Depthwise
 
 from ..arithmetic import named
 from ..block import Block, input_port, output_port
-from .nest import Loops
+from .nest import Loops, in_mode
 from .sizes import field_ports, lane_bits
 
 _FIELDS = (
@@ -27,10 +27,10 @@ class Passes(Block):
     """
 
     resets = True
-    fields = _FIELDS
 
     def __init__(self, core: CoreSpec) -> None:
         self._core = core
+        self.fields = (*_FIELDS, *(["mode"] if core.array.modes else []))
         super().__init__(
             f"{core.name}_passes",
             [
@@ -38,7 +38,7 @@ class Passes(Block):
                 input_port("run", 1, "else everything waits"),
                 input_port("ready", 1, "the tile's patches are filled"),
                 input_port("drained", 1, "a pass may end"),
-                *field_ports(core, _FIELDS),
+                *field_ports(core, self.fields),
                 output_port("wanted", 1, "a beat is to be issued: weights are needed"),
                 output_port("issue", 1, "a beat is issued"),
                 output_port("half", 1, "its patches"),
@@ -72,7 +72,8 @@ class Passes(Block):
             "address",
             zero,
             {"n": self._n_stride(m), "y": self.act_y, "x": self.act_x, "a": self.act_slice,
-             "ky": self.act_kernel_y, "kx": self.act_kernel_x, "c": 1},
+             "ky": self.act_kernel_y, "kx": self.act_kernel_x,
+             "c": in_mode(self, "mode", [mode.beat_parts for mode in self._core.modes])},
         )  # fmt: skip
         last_beat = named(m, "last_beat", loops.last("ky"), 1)
         m.d.comb += [

@@ -15,6 +15,39 @@ from .sizes import lane_bits
 from .transfers import chosen
 
 
+class LaneGroup(Block):
+    """The operands of a composable array's beat, of a block of words of the widest width.
+
+    A lane finds those of the narrowest mode's beat in all its words; where operands are wider, only some
+    words are wanted, each from as many as there are beats in it: from itself or one behind it, by the
+    bit-reversed number of the beat.
+    """
+
+    def __init__(self, core: CoreSpec) -> None:
+        array = core.array
+        self._array = array
+        bits = array.lanes * array.operand_words * array.act.bits
+        super().__init__(
+            f"{core.name}_lane_group",
+            [
+                input_port("group", ceil_log2(array.operand_words), "lane group of the block"),
+                input_port("block", bits, ""),
+                output_port("act", bits, "words of the array's port; some are not wanted in wide modes"),
+            ],
+            clocked=False,
+        )
+
+    def _build(self, m: Module) -> None:
+        n = self._array.operand_words
+        words = elements(self.block, self._array.lanes * n)
+        found = []
+        for number in range(len(words)):
+            choices = (number % n & -(number % n)) or n
+            offset = Cat(*reversed(list(self.group)))[: ceil_log2(choices)]
+            found.append(chosen(offset, words[number : number + choices]))
+        m.d.comb += self.act.eq(Cat(*found))
+
+
 class Patches(Block):
     """A bank for each row, of two halves: one is filled while the other is read, all banks at one address."""
 
@@ -22,6 +55,8 @@ class Patches(Block):
         self._core = core
         self._bank = Memory(f"{core.name}_memory_patch", depth=2 * core.patch_words, width=core.word_bits)
         array = core.array
+        self._operands = LaneGroup(core) if array.modes else None
+        self._lane_bits = array.lanes * array.operand_words * array.act.bits
         super().__init__(
             f"{core.name}_patches",
             [
@@ -32,7 +67,7 @@ class Patches(Block):
                 input_port("read_enable", 1, "a beat"),
                 input_port("read_half", 1, ""),
                 input_port("read_address", lane_bits(core), "lane group of the patch"),
-                output_port("act", array.rows * array.lanes * array.act.bits, "a cycle later"),
+                output_port("act", array.rows * self._lane_bits, "a cycle later"),
                 *(
                     [
                         input_port("read_part", max(1, ceil_log2(core.col_groups)), "column group of own"),
@@ -42,7 +77,7 @@ class Patches(Block):
                     else []
                 ),
             ],
-            [self._bank],
+            [self._bank, *([self._operands] if self._operands else [])],
         )
 
     def _build(self, m: Module) -> None:
@@ -70,15 +105,20 @@ class Patches(Block):
         if not part_bits:
             m.d.comb += self.act.eq(words)
             return
-        part = Signal(part_bits)
+        part, n = Signal(part_bits), core.array.operand_words
         with m.If(self.read_enable):
             m.d.sync += part.eq(self.read_address[:part_bits])
         rows = []
         for number, word in enumerate(elements(words, core.array.rows)):
-            row = Signal(len(self.act) // core.array.rows, name=f"act_{number}")
-            m.d.comb += row.eq(chosen(part, elements(word, core.lane_groups)))
+            row = Signal(self._lane_bits, name=f"act_{number}")
+            m.d.comb += row.eq(chosen(part[ceil_log2(n) :], elements(word, core.lane_groups // n)))
             rows.append(row)
-        m.d.comb += self.act.eq(Cat(*rows))
+        if self._operands is None:
+            m.d.comb += self.act.eq(Cat(*rows))
+            return
+        self._operands.place_each(
+            m, "operands", len(rows), group=part[: ceil_log2(n)], block=Cat(*rows), act=self.act
+        )
 
     def _own(self, m: Module, words: Signal) -> None:
         """Of each row's word the columns' own channels."""

@@ -7,13 +7,14 @@ from amaranth.utils import ceil_log2
 
 from pact_hw.spec import CoreSpec
 from pact_hw.spec.core import Depthwise
+from pact_hw.spec.core_schedule import fetched_words
 from pact_hw.spec.program import FIELDS, WORD_BITS, WORDS, Opcode
 from pact_hw.spec.registers import CoreError
 
 from ..arithmetic import named
 from ..block import Block, input_port, output_port
 from .nest import all_of, at_most
-from .sizes import SIGNED, field_bits
+from .sizes import MODES, SIGNED, field_bits
 
 COUNT_BITS = 48
 AT_LEAST_1 = {
@@ -34,6 +35,7 @@ class Sequencer(Block):
 
     def __init__(self, core: CoreSpec) -> None:
         self._core = core
+        self._fields = FIELDS[: fetched_words(core)]
         self._address_bits = ceil_log2(core.program_words)
         super().__init__(
             f"{core.name}_sequencer",
@@ -56,7 +58,7 @@ class Sequencer(Block):
                 input_port("weights_missing", 1, "it waits for weights that cannot come"),
                 *(
                     output_port(field.name, field_bits(core, field.name), "of the operation")
-                    for field in FIELDS
+                    for field in self._fields
                 ),
             ],
         )
@@ -68,14 +70,15 @@ class Sequencer(Block):
         checking = Signal()  # all fields are there
         running = Signal()
         base = Signal(core.program_words.bit_length())  # of the operation
-        index = Signal(ceil_log2(len(FIELDS)))  # of the word that is asked for
+        words = fetched_words(core)
+        index = Signal(ceil_log2(words))  # of the word that is asked for
         arriving = Signal()
         position = Signal(len(index))  # of the word that arrives
         self._fetch_fields(m, arriving, position)
         wrong = self._wrong(m, arriving, position)
 
         at_end = named(m, "at_end", arriving & (position == 0) & (self.fetch_data[:2] == Opcode.END), 1)
-        last_word = named(m, "last_word", index == len(FIELDS) - 1, 1)
+        last_word = named(m, "last_word", index == words - 1, 1)
         index_plus_1 = named(m, "index_plus_1", index + 1, len(index))
         address = named(m, "address", base + index, len(base) + 1)
         beyond = named(m, "beyond", fetching & (address >= core.program_words), 1)
@@ -94,7 +97,7 @@ class Sequencer(Block):
             ),
             arriving.eq(fetching),
             position.eq(index),
-            checking.eq((arriving & (position == len(FIELDS) - 1)) | (checking & ~self.begins)),
+            checking.eq((arriving & (position == words - 1)) | (checking & ~self.begins)),
             running.eq(self.begins | (running & ~self.ends)),
             self.done.eq(at_end),
         ]
@@ -133,7 +136,7 @@ class Sequencer(Block):
                 ]  # fmt: skip
 
     def _fetch_fields(self, m: Module, arriving: Signal, position: Signal) -> None:
-        for number, field in enumerate(FIELDS):
+        for number, field in enumerate(self._fields):
             register = getattr(self, field.name)
             with m.If(arriving & (position == number)):
                 m.d.sync += register.eq(self.fetch_data[: len(register)])
@@ -143,7 +146,7 @@ class Sequencer(Block):
         spare = Signal(WORD_BITS)  # bits that must be 0
         counts = Signal()
         with m.Switch(position):
-            for number, field in enumerate(FIELDS):
+            for number, field in enumerate(self._fields):
                 if field.name in SIGNED:
                     continue
                 with m.Case(number):
@@ -173,6 +176,11 @@ class Sequencer(Block):
                 at_most(self.residual_planes, planes),
                 at_most(self.weight_slices, self._core.weight_slices),
                 at_most(self.act_slices, planes),
+                *(
+                    at_most(getattr(self, field.name), len(self._core.modes) - 1)
+                    for field in self._fields
+                    if field.name in MODES
+                ),
             ),
             1,
         )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pact_hw.design import Port
 from pact_hw.spec import CoreSpec
-from pact_hw.spec.program import FIELDS
+from pact_hw.spec.program import FIELDS, MODE_FIELDS
 
 from ..block import input_port
 
@@ -18,6 +18,7 @@ _PIXELS = {"source_height", "source_width", "out_height", "out_width", "tile_out
 }
 _IN_PATCH = {"patch_y", "patch_x", "pixel_words", "block_y", "block_x"}
 _GROUPS_IN_PATCH = {"kernel_y", "kernel_x", "channel_beats"}
+MODES = {field.name for field in FIELDS[-MODE_FIELDS:]}
 _FIELD_BITS = {field.name: field.bits for field in FIELDS}
 SIGNED = {field.name for field in FIELDS if field.signed}
 
@@ -57,6 +58,11 @@ def constant_bits(core: CoreSpec) -> int:
     return address_bits(core.constant_words)
 
 
+def mode_bits(core: CoreSpec) -> int:
+    """Of a mode's index."""
+    return max(1, (len(core.modes) - 1).bit_length())
+
+
 def field_bits(core: CoreSpec, name: str) -> int:
     """Bits that field ``name`` of an operation needs in this core."""
     bits = _FIELD_BITS[name]
@@ -76,6 +82,8 @@ def field_bits(core: CoreSpec, name: str) -> int:
         return min(bits, lane_bits(core))
     if name in ("constants", "constants_tile_x"):
         return min(bits, constant_bits(core))
+    if name in MODES:
+        return mode_bits(core)
     if name == "limit":
         return min(bits, core.requantiser.level_bits)
     grouped = name in ("out", "residual") or name.startswith(("out_", "residual_"))

@@ -10,10 +10,12 @@ from pact_hw.spec.core import Depthwise
 
 from ..arithmetic import excess, named
 from ..block import Block, input_port, output_port
+from ..composition import excess_in_mode, joining
 from ..widths import acc_shape, act_sum_shape
 from .drain import Drain
 from .memory import Memory
 from .operand import level_bits
+from .sizes import mode_bits
 
 
 def shifts(core: CoreSpec) -> list[int]:
@@ -112,6 +114,7 @@ class Sums(Block):
                 input_port("accs", cols * acc_shape(core.array).width, "row 0: sums over codes"),
                 input_port("act_total", act_sum_shape(core.array, core.array.max_reduction).width, ""),
                 input_port("levels", cols * level_bits(core), "operands, with take"),
+                *([input_port("mode", mode_bits(core), "of the operation")] if core.array.modes else []),
                 output_port("step", 1, "the array's sums move up"),
                 output_port("sums", cols * core.sum_bits, "registered, two's complement"),
                 output_port("done", 1, "these are whole from the next cycle on"),
@@ -128,7 +131,11 @@ class Sums(Block):
         before = Signal(core.array.cols * core.sum_bits)
         joined = Signal(len(before))
         too_large = Signal(excess_bits(core), name="too_large")
-        m.d.comb += too_large.eq(excess(m, core.array, self.act_total))
+        if core.array.modes:
+            joined_levels = joining(m, core.array, self.mode)
+            m.d.comb += too_large.eq(excess_in_mode(m, core.array, self.act_total, joined_levels))
+        else:
+            m.d.comb += too_large.eq(excess(m, core.array, self.act_total))
         load = named(m, "load", self.take & (self.whole | self.windows), 1)
         self._column.place_each(
             m,

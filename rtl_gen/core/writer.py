@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.utils import ceil_log2
 
 from pact_hw.spec import CoreSpec
@@ -18,10 +20,10 @@ class Writer(Block):
     """Writes levels as they come: their planes are through before the next ones come."""
 
     resets = True
-    fields = ("out_planes", "out_plane", "raw")
 
     def __init__(self, core: CoreSpec) -> None:
         self._core = core
+        self.fields = ("out_planes", "out_plane", "raw", *(["out_mode"] if core.array.modes else []))
         array, cols = core.array, core.array.cols
         super().__init__(
             f"{core.name}_writer",
@@ -74,9 +76,9 @@ class Writer(Block):
             whole = Cat(level, Const(0, (bits << len(plane)) - len(level)))
             planes.append(chosen(number, elements(whole, 1 << len(plane))))
         m.d.comb += [
-            self.write_enable.eq(Mux(valid & ~beyond, Const(1, core.col_groups) << asked[:parts], 0)),
+            self.write_enable.eq(Mux(valid & ~beyond, self._groups(asked[:parts]), 0)),
             self.write_address.eq(word[: len(self.write_address)]),
-            self.write_data.eq(Cat(*planes)),
+            self.write_data.eq(self._codes(planes)),
             self.out_of_range.eq(valid & beyond),
         ]
         self._offer(m)
@@ -87,6 +89,26 @@ class Writer(Block):
             self.waits.eq(ended & self.result_valid & ~self.result_ready),
             self.ends.eq(Mux(self.raw, ended & ~self.waits, last_plane)),
         ]
+
+    def _groups(self, first: Value) -> Value:
+        """The column groups of a word that cols codes of the mode take, from ``first`` on."""
+        found: Value | None = None
+        for mode in self._core.modes:
+            parts = mode.level_parts
+            own = first[ceil_log2(parts) :]
+            groups = Cat(*(own == group // parts for group in range(self._core.col_groups)))
+            found = groups if found is None else Mux(self.out_mode == mode.index, groups, found)
+        assert found is not None
+        return found
+
+    def _codes(self, plane: Sequence[Value]) -> Value:
+        """Cols codes of the mode, over and over, as many column groups as the widest ones take."""
+        core = self._core
+        found: Value = Cat(*plane)
+        for mode in core.modes[1:]:
+            codes = Cat(*(code[: mode.bits] for code in plane))
+            found = Mux(self.out_mode == mode.index, codes.replicate(mode.beat_parts), found)
+        return found
 
     def _offer(self, m: Module) -> None:
         """Raw sums, while they stand in their register."""

@@ -3,7 +3,7 @@
 // `CORE is the core's module. Plusargs:
 //   +memory=FILE     what the memory holds at the start, byte by byte
 //   +writes=FILE     receives a record for every write into the activation buffer:
-//                    32 bits address, 16 bits operation, 16 bits mask, the data in whole 32-bit words
+//                    32 bits address, 32 bits operation, 64 bits mask, the data in whole 32-bit words
 //   +operations=FILE receives 64-bit words whenever the first of them changes: operations done since the
 //                    start (0: a start), cycles, stalls, records in the other file
 //   +results=FILE    receives the memory from +results_from=BYTES for +results_bytes=BYTES, at `save`
@@ -221,8 +221,8 @@ module core_bench #(
       if (core.engine.out_write) begin
         $fwrite(writes_file, "%u", {
                 (32 * DATA_WORDS)'(core.engine.out_data),
-                16'(core.engine.out_mask),
-                core.engine.operations_done,
+                64'(core.engine.out_mask),
+                32'(core.engine.operations_done),
                 32'(core.engine.out_address)});
         written = written + 1;
       end

@@ -71,9 +71,9 @@ class Machine:
         core, cols = self.core, self.array.cols
         kinds = {
             Destination.PROGRAM: (32, 1, 32),
-            Destination.WEIGHTS: (core.weight_word_bits, cols * self.array.lanes, self.array.weight.bits),
+            Destination.WEIGHTS: (core.weight_word_bits, core.weight_word_bits, 1),
             Destination.CONSTANTS: (core.constant_word_bits, cols * core.channel_constant_bits, 1),
-            Destination.ACTIVATIONS: (core.word_bits, core.word_channels, self.array.act.bits),
+            Destination.ACTIVATIONS: (core.word_bits, core.word_channels, core.code_bits),
         }
         word_bits, elements, bits = kinds[Destination(t["destination"])]
         size = self.word_bytes(word_bits)
@@ -164,16 +164,44 @@ class Machine:
             address = line[:, None, None] + pixel[None, :, None] + word
             inside = ((y >= 0) & (y < f["source_height"]))[:, None] & ((x >= 0) & (x < f["source_width"]))
             found = self.memory[np.where(inside[..., None], address, 0)] * inside[..., None, None]
-            rows.append(found.reshape(-1, self.array.lanes))
+            rows.append(found.reshape(-1, self.core.word_channels))
         assert len(rows) == self.array.rows
         patches = np.stack(rows)
-        assert patches.shape[1] <= self.core.patch_words * self.core.lane_groups
-        return patches
+        assert patches.shape[1] <= self.core.patch_words
+        if self.array.modes:
+            return self.operands(patches, self.array.modes[f["mode"]])
+        return patches.reshape(len(rows), -1, self.array.lanes)
+
+    def operands(self, patches, bits):
+        """Rows x lane groups (of the widest mode) x lanes * i * j: operands in a mode of ``bits``."""
+        array, rows = self.array, len(patches)
+        lanes, n, k = array.lanes, array.operand_words, array.act.bits // bits
+        per_code = bits // array.narrowest_bits
+        places = 1 << array.narrowest_bits * np.arange(per_code)
+        codes = patches.reshape(rows, -1, lanes, n, k, per_code) @ places
+        found = np.full((rows, codes.shape[1], n, lanes, k, k), -1)
+        for group in range(0, n, k):
+            behind = int(f"{group:0{n.bit_length() - 1}b}"[::-1], 2)
+            for j in range(k):
+                found[:, :, group, :, :, j] = codes[:, :, :, j * n // k + behind]
+        return found.reshape(rows, codes.shape[1] * n, -1)
+
+    def weight_codes(self, words, bits):
+        """Words of the ring (bits) as words x cols x lanes codes; of a mode of ``bits`` lanes * i * j."""
+        array = self.array
+        if not array.modes:
+            codes = words.reshape(len(words), -1, array.weight.bits) @ (1 << np.arange(array.weight.bits))
+            return codes.reshape(len(words), array.cols, -1)
+        n, k = array.operand_words, array.act.bits // bits
+        codes = words.reshape(len(words), array.cols, array.lanes, n, k, bits) @ (1 << np.arange(bits))
+        return codes[:, :, :, :: n // k].reshape(len(words), array.cols, -1)
 
     def matrix(self, f):
         array = self.array
         kernel = np.ogrid[: f["kernel_y"], : f["kernel_x"], : f["channel_beats"]]
-        beats = (kernel[0] * f["act_kernel_y"] + kernel[1] * f["act_kernel_x"] + kernel[2]).ravel()
+        mode = array.in_mode(array.modes[f["mode"]]) if array.modes else array
+        step = array.act.bits // mode.act.bits
+        beats = (kernel[0] * f["act_kernel_y"] + kernel[1] * f["act_kernel_x"] + kernel[2] * step).ravel()
         block = np.ogrid[: f["block_y"], : f["block_x"], : f["act_slices"]]
         pixels = block[0] * f["act_y"] + block[1] * f["act_x"] + block[2] * f["act_slice"]
         words = len(beats) * f["weight_slices"]
@@ -181,7 +209,7 @@ class Machine:
             patches = self.patches(f, ty, tx)
             for n in range(f["n_tiles"]):
                 first = n * words if f["weights_stay"] else 0
-                codes = self.tile_weights(first, words)
+                codes = self.weight_codes(self.tile_weights(first, words), mode.weight.bits)
                 codes = codes.reshape(f["weight_slices"], len(beats), array.cols, -1)
                 if f["diagonal"]:
                     sums = self.diagonal(f, n, patches, pixels[..., None] + beats, codes[..., 0])
@@ -189,7 +217,7 @@ class Machine:
                     if not f["weights_stay"]:
                         self.free(words)
                     continue
-                values = decode_weights(codes, array.weight).transpose(0, 1, 3, 2)
+                values = decode_weights(codes, mode.weight).transpose(0, 1, 3, 2)
                 values = values.reshape(f["weight_slices"], -1, array.cols)
                 # rows, y, x, a, beat, lane
                 acts = patches[:, pixels[..., None] + beats + n * f["act_n"]]
@@ -237,6 +265,7 @@ class Machine:
                     continue
 
                 def at(name, n, gy=gy, gx=gx, y=y, x=x):
+                    n *= self.parts(f"{name}_mode", f)
                     return (
                         f[name] + ty * f[f"{name}_tile_y"] + gy * f[f"{name}_row_y"] + y * f[f"{name}_y"]
                         + tx * f[f"{name}_tile_x"] + gx * f[f"{name}_row_x"] + x * f[f"{name}_x"] + n
@@ -249,12 +278,14 @@ class Machine:
 
     def read_group(self, f, address):
         """A whole level of each column of the residual operand."""
-        level = 0
+        level, parts = 0, self.parts("residual_mode", f)
         for plane in range(f["residual_planes"]):
             word, part = divmod(address + plane * f["residual_plane"], self.core.col_groups)
             assert 0 <= word < self.core.activation_words
-            codes = self.memory[word, part * self.array.cols : (part + 1) * self.array.cols]
+            assert part % parts == 0
+            codes = self.memory[word, part * self.array.cols : (part + parts) * self.array.cols]
             assert codes.min() >= 0, "reads what nobody wrote"
+            codes = codes.reshape(-1, parts) @ (1 << self.core.code_bits * np.arange(parts))
             level = level + (codes << plane * self.array.act.bits)
         return level
 
@@ -267,11 +298,16 @@ class Machine:
             return
         mult, add, shift, residual_mult = self.constants[f["constants"] + n].T
         level = np.clip((acc * mult + residual * residual_mult + add) >> shift, 0, f["limit"])
-        act_bits = self.array.act.bits
+        act_bits, parts, narrow = self.array.act.bits, self.parts("out_mode", f), self.core.code_bits
         for plane in range(f["out_planes"]):
             word, part = divmod(out + plane * f["out_plane"], self.core.col_groups)
-            code = (level >> plane * act_bits) & ((1 << act_bits) - 1)
-            self.memory[word, part * cols : (part + 1) * cols] = code
+            assert part % parts == 0
+            code = (level >> plane * act_bits)[:, None] >> narrow * np.arange(parts) & ((1 << narrow) - 1)
+            self.memory[word, part * cols : (part + parts) * cols] = code.ravel()
+
+    def parts(self, field, f):
+        """Column groups that cols codes take in the mode of ``field``."""
+        return self.array.operand_words >> f[field]
 
     def window(self, f):
         for ty, tx, n in np.ndindex(f["tiles_y"], f["tiles_x"], f["n_tiles"]):
@@ -283,13 +319,15 @@ class Machine:
                     continue
                 if not 0 <= n - f["residual_first"] < f["residual_count"]:
                     continue
+                n_parts = n * self.parts("residual_mode", f)
                 level = self.read_group(
                     f,
                     f["residual"] + ty * f["residual_tile_y"] + gy * f["residual_row_y"]
-                    + tx * f["residual_tile_x"] + gx * f["residual_row_x"] + n,
+                    + tx * f["residual_tile_x"] + gx * f["residual_row_x"] + n_parts,
                 )  # fmt: skip
                 acc = acc + level if f["opcode"] == Opcode.SUM else np.maximum(acc, level)
-            self.finish(f, n, acc, 0, f["out"] + ty * f["out_tile_y"] + tx * f["out_tile_x"] + n)
+            out = f["out"] + ty * f["out_tile_y"] + tx * f["out_tile_x"] + n * self.parts("out_mode", f)
+            self.finish(f, n, acc, 0, out)
 
 
 def check(network, tensors, compiled, levels, *, eager=True):

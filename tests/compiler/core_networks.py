@@ -12,6 +12,7 @@ from pact_hw.spec import (
     HardwareSpec,
     LayerKind,
     LayerSpec,
+    MacKind,
     NetworkSpec,
     RequantiserSpec,
     WeightEncoding,
@@ -57,6 +58,36 @@ def random_tensors(network, seed):
 def random_levels(network, seed):
     act, shape = network.input_act, network.shapes[INPUT]
     return np.random.default_rng(seed).integers(act.min, act.max + 1, shape)
+
+
+COMPOSABLE = [
+    (8, 4, 2, 4),
+    (8, 2, 1, 4),
+    (8, 2, 1, 8),
+    (8, 2, 2, 4),
+    (4, 2, 4, 4),
+    (4, 2, 1, 4),
+    (16, 4, 1, 2),
+]
+"""Bits, narrowest bits, lanes, cols of composable arrays."""
+
+
+@st.composite
+def composable_arrays(draw):
+    """A small array with modes."""
+    bits, narrowest, lanes, cols = draw(st.sampled_from(COMPOSABLE))
+    return HardwareSpec(
+        act=ActFormat(bits=bits),
+        weight=WeightFormat(bits=bits, encoding=draw(st.sampled_from(WeightEncoding))),
+        rows=draw(st.sampled_from([2, 3, 4])),
+        cols=cols,
+        lanes=lanes,
+        name="core",
+        mac_kind=MacKind.COMPOSABLE,
+        narrowest_bits=narrowest,
+        max_reduction=4608,
+        requantiser=RequantiserSpec(level_bits=16, residual_bits=16),
+    )
 
 
 @st.composite
@@ -175,6 +206,7 @@ def _layer(draw, known, name, odd, channels):
 def big_core(array, **members):
     """A core with room for everything small."""
     sizes = {"activation_words": 1 << 16, "patch_words": 4096, "weight_words": 8192, "constant_words": 256}
+    sizes |= {"widest_act_bits": max(8, array.act.bits), "widest_weight_bits": max(8, array.weight.bits)}
     return CoreSpec(array=array, **{**sizes, "program_words": 1 << 16, **members})
 
 

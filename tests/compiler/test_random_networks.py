@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 from core_machine import check
-from core_networks import arrays, big_core, networks, random_levels, random_tensors, small_array
+from core_networks import (
+    arrays,
+    big_core,
+    composable_arrays,
+    networks,
+    random_levels,
+    random_tensors,
+    small_array,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,10 +25,10 @@ REFUSED = ("the core's requantiser", "residual operand", "cannot be placed", "sl
 
 
 def draw_and_check(data, seed, eager, tight):
-    array = data.draw(arrays())
+    array = data.draw(arrays() | composable_arrays())
     network = data.draw(networks(odd=array.weight.encoding is WeightEncoding.ODD))
     tensors = random_tensors(network, seed)
-    depthwise = data.draw(st.sampled_from(Depthwise))
+    depthwise = Depthwise.NONE if array.modes else data.draw(st.sampled_from(Depthwise))
     try:
         if tight:
             core = core_for(network, tensors, array, depthwise=depthwise)

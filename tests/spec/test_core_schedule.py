@@ -7,9 +7,9 @@ from pact_hw.spec import ActFormat, CoreSpec, HardwareSpec, RequantiserSpec, Wei
 from pact_hw.spec.core_schedule import (
     DRAIN_LATENCY,
     END_CYCLES,
-    FETCH_CYCLES,
     LOAD_LATENCY,
     START_CYCLES,
+    fetch_cycles,
     operation_cycles,
     program_cycles,
     tail_cycles,
@@ -66,7 +66,7 @@ def test_a_matrix_operation_takes_what_it_takes_cycle_by_cycle(data):
     fields = fields_of(**{name: data.draw(st.integers(1, 4), name) for name in names})
     core = core_of(data.draw(st.sampled_from([2, 4])), data.draw(st.sampled_from([1, 2, 4])))
     fields |= {"grid_y": 1, "grid_x": 1, "tiles_x": data.draw(st.integers(1, 9))}
-    assert operation_cycles(core, fields) == FETCH_CYCLES + stepped(core, fields)
+    assert operation_cycles(core, fields) == fetch_cycles(core) + stepped(core, fields)
 
 
 def test_a_window_takes_a_step_for_each_of_its_pixels():

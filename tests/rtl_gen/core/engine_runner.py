@@ -93,14 +93,15 @@ class Memory:
             if t["destination"] == Destination.ACTIVATIONS:
                 data = image[t["source"] : t["source"] + t["words"] * size]
                 span = slice(t["address"], t["address"] + t["words"])
-                self.words[span] = unpack(data, size, core.array.act.bits, core.word_channels)
+                self.words[span] = unpack(data, size, core.code_bits, core.word_channels)
 
     def write(self, address, mask, data):
-        cols, bits = self.core.array.cols, self.core.array.act.bits
-        levels = [data >> (bits * col) & ((1 << bits) - 1) for col in range(cols)]
+        cols, bits, parts = self.core.array.cols, self.core.code_bits, self.core.array.operand_words
+        codes = [data >> (bits * code) & ((1 << bits) - 1) for code in range(cols * parts)]
         for group in range(self.core.col_groups):
             if mask >> group & 1:
-                self.words[address, group * cols : (group + 1) * cols] = levels
+                part = group % parts * cols
+                self.words[address, group * cols : (group + 1) * cols] = codes[part : part + cols]
 
 
 def check_run(core, network, tensors, levels, compiled, output, end):

@@ -18,6 +18,7 @@ from pact_hw.spec import (
     HardwareSpec,
     LayerKind,
     LayerSpec,
+    MacKind,
     NetworkSpec,
     RequantiserSpec,
     WeightEncoding,
@@ -48,6 +49,10 @@ SHAPES = {  # rows, cols, lanes, act bits, weight bits
     "pairs": (4, 4, 4, 4, 4, TWOS),
     "one requantiser": (4, 4, 4, 4, 4, ODD),
     "two requantisers": (2, 8, 2, 2, 4, ODD),
+    "composable": (3, 4, 2, 8, 8, ODD),
+    "three modes": (4, 4, 1, 8, 8, TWOS),
+    "more columns": (2, 8, 1, 8, 8, ODD),
+    "composable and wide": (2, 2, 1, 16, 16, ODD),
     "diagonal": (4, 4, 1, 4, 4, ODD),
     "diagonal pairs": (4, 4, 8, 4, 4, TWOS),
 }
@@ -58,16 +63,22 @@ MORE = {
     "uneven": {"activation_words": 8001, "patch_words": 777, "weight_words": 1555, "constant_words": 99},
     "one requantiser": {"requantisers": 1},
     "two requantisers": {"requantisers": 2},
+    "more columns": {"requantisers": 2},
+    "composable and wide": {"widest_act_bits": 16, "widest_weight_bits": 16},
     "diagonal": {"depthwise": Depthwise.DIAGONAL},
     "diagonal pairs": {"depthwise": Depthwise.DIAGONAL, "requantisers": 2},
 }
+NARROWEST = {"composable": 4, "three modes": 2, "more columns": 2, "composable and wide": 4}
 
 
 def core_of(shape, **sizes):
     rows, cols, lanes, act, weight, encoding = SHAPES[shape]
     array = HardwareSpec(
         act=ActFormat(bits=act), weight=WeightFormat(bits=weight, encoding=encoding), rows=rows, cols=cols,
-        lanes=lanes, name="core", max_reduction=4608, requantiser=RequantiserSpec(),
+        lanes=lanes, name="core", max_reduction=4608,
+        requantiser=RequantiserSpec(level_bits=max(8, act), residual_bits=max(8, act)),
+        mac_kind=MacKind.COMPOSABLE if shape in NARROWEST else MacKind.FIXED,
+        narrowest_bits=NARROWEST.get(shape, 0),
     )  # fmt: skip
     members = {"activation_words": 8192, "patch_words": 1024, "weight_words": 2048}
     members |= MORE.get(shape, {}) | sizes
