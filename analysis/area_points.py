@@ -9,7 +9,8 @@ import numpy as np
 
 from pact_hw.spec import HardwareSpec
 
-from .area import KINDS, array_area, instances
+from .area import array_area
+from .area_features import KINDS, instances
 from .tables import packaged_text
 
 MODULES = KINDS
@@ -38,7 +39,8 @@ def points() -> list[AreaPoint]:
 def _point(row: dict[str, str]) -> AreaPoint:
     members: dict[str, Any] = {
         "name": "probe",
-        "mac_kind": "fixed",
+        "mac_kind": row.get("mac_kind", "fixed"),
+        "narrowest_bits": int(row.get("narrowest_bits") or 0),
         "weight_encoding": row["weight_encoding"],
         "dataflow": row["dataflow"],
         "requantiser": None,
@@ -47,7 +49,7 @@ def _point(row: dict[str, str]) -> AreaPoint:
         members[name] = int(row[name])
     if row["requantiser_mult_bits"]:
         widths = {name: int(row[f"requantiser_{name}"]) for name in _REQUANTISER}
-        members["requantiser"] = {"kind": "multiply-shift", **widths}
+        members["requantiser"] = {"kind": row.get("requantiser_kind") or "multiply-shift", **widths}
     return AreaPoint(
         library=row["library"],
         role=row["role"],

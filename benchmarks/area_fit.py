@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import nnls
 
-from analysis.area import features
+from analysis.area_features import features
 from analysis.area_points import MODULES, points
 from pact_hw.files import write_text
 

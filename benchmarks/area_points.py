@@ -21,6 +21,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from points_composable import more_fit_points, more_held_out_points
+
 from analysis.synthesis import synthesise
 from analysis.synthesis.recipe import FULL_ADDERS
 from analysis.tables import packaged_text
@@ -135,13 +137,14 @@ def line(hardware: HardwareSpec, role: str, library: str, result) -> dict[str, o
     found = {module["name"]: module for module in result["modules"]}
     # One instance's own cells of the kinds that there are many of; all others together.
     per_kind = {kind: found.pop(f"probe_{kind}", {}).get("area_um2") for kind in MODULES}
-    if total := found.pop("probe_act_total", None):  # a part of each row
-        per_kind["row"] += total["area_um2"]
+    for part in ("act_total", "act_words"):  # one in each row
+        if one := found.pop(f"probe_{part}", None):
+            per_kind["row"] += one["area_um2"]
     per_kind["control"] = sum(module["instances"] * module["area_um2"] for module in found.values())
     members = {
         name: value
         for name, value in hardware.to_json().items()
-        if name not in ("name", "mac_kind", "requantiser")
+        if name not in ("name", "requantiser", "tree_stages", "pipeline", "drain")
     }
     requant = hardware.to_json()["requantiser"] or {}
     return {
@@ -150,7 +153,7 @@ def line(hardware: HardwareSpec, role: str, library: str, result) -> dict[str, o
         **members,
         **{
             f"requantiser_{name}": requant.get(name)
-            for name in ("mult_bits", "add_bits", "max_shift", "level_bits", "residual_bits")
+            for name in ("kind", "mult_bits", "add_bits", "max_shift", "level_bits", "residual_bits")
         },
         **{f"{kind}_um2": area for kind, area in per_kind.items()},
         "area_um2": result["area_um2"],
@@ -166,8 +169,12 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="only the first points of each role")
     arguments = parser.parse_args()
     rows = []
-    points = [("fit", point) for point in list(fit_points())[: arguments.limit]]
-    points += [("held-out", point) for point in list(held_out_points())[: arguments.limit]]
+    points = []
+    for role, lists in (
+        ("fit", (fit_points, more_fit_points)),
+        ("held-out", (held_out_points, more_held_out_points)),
+    ):
+        points += [(role, point) for every in lists for point in list(every())[: arguments.limit]]
     libraries = [text.split("=", 1) for text in arguments.libraries]
     with tempfile.TemporaryDirectory() as folder:
         for done, (role, hardware) in enumerate(points, 1):
@@ -187,7 +194,8 @@ def main() -> None:
         "# sky130_fd_sc_hd and IHP SG13G2 (Apache-2.0), ASAP7 (BSD).",
     ]
     with tempfile.TemporaryFile("w+", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        columns = dict.fromkeys(name for row in rows for name in row)
+        writer = csv.DictWriter(file, list(columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows(
             {name: round(value, 4) if isinstance(value, float) else value for name, value in row.items()}
