@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pact_hw.compiler import Compiled, Placement
+from pact_hw.compiler import Compiled, Piece, Placement
 from pact_hw.golden.matmul import Int64
 from pact_hw.spec import CoreSpec
 from pact_hw.spec.core_schedule import START_CYCLES, operation_cycles
@@ -99,11 +99,9 @@ def check_run(compiled: Compiled, record: Record, expected: Mapping[str, Int64])
     spent[:1, 0] -= START_CYCLES
     results = []
     for layer in compiled.layers:
-        for operation in layer.operations:
-            if operation < len(record.writes):
-                shadow.write(record.writes[operation], operation)
-        if layer.name in compiled.placements:
-            found = _levels(compiled.placements[layer.name], shadow, layer.operations)
+        if layer.name in compiled.pieces:
+            pieces = [_piece(piece, shadow, record) for piece in compiled.pieces[layer.name]]
+            found = np.concatenate(pieces, axis=1)
         else:
             found = compiled.decode(record.results)
         cycles, stalls = spent[[i for i in layer.operations if i < len(spent)]].sum(axis=0).tolist()
@@ -134,6 +132,14 @@ def _levels(place: Placement, shadow: Shadow, operations: tuple[int, ...]) -> In
     written = np.isin(shadow.writer, operations).astype(np.int64)
     everywhere = place.levels(written) == place.levels(np.ones_like(written))
     return np.where(everywhere, place.levels(shadow.codes), _UNWRITTEN)
+
+
+def _piece(piece: Piece, shadow: Shadow, record: Record) -> Int64:
+    """The levels of a strip behind its last operation, before something else lies there."""
+    for operation in piece.operations:
+        if operation < len(record.writes):
+            shadow.write(record.writes[operation], operation)
+    return _levels(piece.placement, shadow, piece.operations)
 
 
 def _first(wrong: npt.NDArray[np.bool_], expected: Int64, got: Int64) -> Difference | None:

@@ -19,7 +19,6 @@ from pact_hw.spec.program import (
     WORD_BITS,
     WORDS,
     Destination,
-    Opcode,
     encode,
 )
 from pact_hw.spec.registers import BASE_ALIGNMENT
@@ -37,7 +36,19 @@ class Part:
 
     def input_bytes(self, values: Mapping[str, Int64]) -> bytes:
         """What lies at the input address; ``values`` holds the levels (C x Y x X) of the operands."""
-        return b"".join(_operand_bytes(self.compiled, name, values[name]) for name in self.operands)
+        compiled = self.compiled
+        image = INPUT in self.operands
+        data = bytearray(compiled.input_bytes(values[INPUT]) if image else compiled.memory_bytes)
+        for name in self.operands:
+            if name == INPUT:
+                continue
+            packed = _operand_bytes(compiled, name, values[name])
+            line = compiled.placements[name].line * compiled.word_bytes
+            for top, end, address in compiled.memory.get(name, ()):
+                data[address : address + (end - top) * line] = packed[top * line : end * line]
+            if name not in compiled.memory:
+                data += packed
+        return bytes(data)
 
 
 def whole(compiled: Compiled) -> Part:
@@ -72,62 +83,60 @@ def _cut(compiled: Compiled, begin: int, end: int, operands: tuple[str, ...]) ->
     reports = compiled.layers[begin:end]
     first, stop = reports[0].operations[0], reports[-1].operations[-1] + 1
     operations = [dict(fields) for fields in compiled.operations[first:stop]]
-    source, moved = 0, []
-    # From the beginning the image comes as it always does, perhaps in strips.
+    source, moved = compiled.memory_bytes, []
+    # From the beginning the image comes as it always does; what comes in strips does so anyhow.
     for name in operands if begin else ():
+        if name in compiled.memory:
+            continue
         place = compiled.placements[name]
-        moved.append(_transfer(Destination.ACTIVATIONS, place.words, source, place.base))
-        source += place.words * _bytes(compiled, compiled.core.word_bits)
+        moved.append(
+            _transfer(Destination.ACTIVATIONS, place.words, 0 if name == INPUT else source, place.base)
+        )
+        source += 0 if name == INPUT else place.words * compiled.word_bytes
     program = _transfer(Destination.PROGRAM, (len(operations) + 1) * WORDS, len(compiled.model), 0)
     transfers = [program, *moved]
     kept = [0]
     """How many of the first so many transfers are kept."""
     # Constants may be shared, and lie where earlier ones lay: those before them come too, in order.
     constants = max(fields["after_transfers"] for fields in operations)
-    weights = iter(_weights(compiled))
-    for number, transfer in enumerate(compiled.transfers):
+    for transfer, reader in zip(compiled.transfers, compiled.readers, strict=True):
         destination = transfer["destination"]
-        keep = (
-            (destination == Destination.ACTIVATIONS and not begin)
-            or (destination == Destination.CONSTANTS and number < constants)
-            or (destination == Destination.WEIGHTS and first <= next(weights) < stop)
-        )
+        keep = destination != Destination.PROGRAM and first <= reader < stop
+        keep |= destination == Destination.CONSTANTS and len(kept) <= constants
         if keep:
             after = max(0, transfer["after_operations"] - first)
             transfers.append({**transfer, "after_operations": after})
         kept.append(kept[-1] + keep)
-    for number, fields in enumerate(operations):
-        before = kept[fields["after_transfers"]]
-        if before or not number:
-            fields["after_transfers"] = 1 + len(moved) + before
+    for fields in operations:
+        fields["after_transfers"] = 1 + len(moved) + kept[fields["after_transfers"]]
     model = compiled.model + _aligned(_program(compiled, operations))
     offset = len(model)
     model += b"".join(_words(encode(TRANSFER_FIELDS, t, TRANSFER_WORDS), 4) for t in transfers)
     to_the_end = end == len(compiled.layers)
+
+    def behind(numbers: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(number - first for number in numbers)
+
     return Part(
         compiled=replace(
             compiled,
             operations=tuple(operations),
             transfers=tuple(transfers),
             model=model,
-            layers=tuple(
-                replace(report, operations=tuple(i - first for i in report.operations)) for report in reports
-            ),
+            layers=tuple(replace(report, operations=behind(report.operations)) for report in reports),
+            pieces={
+                report.name: tuple(
+                    replace(piece, operations=behind(piece.operations))
+                    for piece in compiled.pieces[report.name]
+                )
+                for report in reports
+                if report.name in compiled.pieces
+            },
             logits=compiled.logits if to_the_end else replace(compiled.logits, rows=()),
         ),
         transfers_offset=offset,
         operands=operands,
     )
-
-
-def _weights(compiled: Compiled) -> list[int]:
-    """The operation that each transfer of weights is for: they stand in the list in its order."""
-    return [
-        number
-        for number, fields in enumerate(compiled.operations)
-        if fields["opcode"] == Opcode.MATRIX
-        for _ in range(1 if fields["weights_stay"] else fields["tiles_y"] * fields["tiles_x"])
-    ]
 
 
 def _transfer(destination: Destination, words: int, source: int, address: int) -> dict[str, int]:
@@ -160,8 +169,6 @@ def _program(compiled: Compiled, operations: list[dict[str, int]]) -> bytes:
 
 def _operand_bytes(compiled: Compiled, name: str, levels: Int64) -> bytes:
     """A tensor as the bus brings it: each word in whole beats."""
-    if name == INPUT:
-        return compiled.input_bytes(levels)
     place = compiled.placements[name]
     bits = place.act_bits
     codes = np.zeros((place.height, place.width, place.groups * place.word_channels), dtype=np.int64)
@@ -170,5 +177,5 @@ def _operand_bytes(compiled: Compiled, name: str, levels: Int64) -> bytes:
     words = place.pack(codes)
     each = (words[..., None] >> np.arange(bits) & 1).astype(np.uint8).reshape(len(words), -1)
     packed = np.packbits(each, axis=1, bitorder="little")
-    size = _bytes(compiled, compiled.core.word_bits)
+    size = compiled.word_bytes
     return np.pad(packed, ((0, 0), (0, size - packed.shape[1]))).tobytes()

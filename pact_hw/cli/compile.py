@@ -42,7 +42,7 @@ def compile_command(folder: Path, network: Path, bus_limited: bool, out: Path, a
 
 def compiled_tables(title: str, result: Mapping[str, Any]) -> list[Table]:
     """A row a layer, then the sums."""
-    head = ("layer", "operations", "MACs", "cycles", "utilisation", "bytes in", "words")
+    head = ("layer", "operations", "MACs", "cycles", "utilisation", "bytes in", "stored", "loaded", "words")
     rows = [
         (
             layer["name"],
@@ -51,6 +51,7 @@ def compiled_tables(title: str, result: Mapping[str, Any]) -> list[Table]:
             f"{layer['cycles']:,}",
             f"{layer['utilisation']:.1%}" if layer["macs"] else "",
             f"{layer['bytes_in']:,}",
+            *(f"{layer[name]:,}" if layer[name] else "" for name in ("stored_bytes", "loaded_bytes")),
             f"{layer['words']:,}",
         )
         for layer in result["layers"]
@@ -61,5 +62,8 @@ def compiled_tables(title: str, result: Mapping[str, Any]) -> list[Table]:
         "activation words": f"{result['activation_words']:,}",
         "bytes of the model": f"{result['model_bytes']:,}",
         "bytes in for an image": f"{result['bytes_in']:,}",
+        "of these what was stored before, or came twice": f"{result['loaded_bytes']:,}",
+        "bytes stored for an image": f"{result['stored_bytes']:,}",
+        "bytes of memory for it": f"{result['memory_bytes']:,}",
     }
     return [grid(title, head, rows), facts("In all", shown)]

@@ -1,7 +1,7 @@
 """From an integer network to what a core runs: operations, transfers, a memory image."""
 
 from .compile import compile_network
-from .compiled import Compiled, LayerReport, load_compiled, save_compiled
+from .compiled import Compiled, LayerReport, Piece, load_compiled, save_compiled
 from .image import Image
 from .placement import Placement
 
@@ -9,6 +9,7 @@ __all__ = [
     "Compiled",
     "Image",
     "LayerReport",
+    "Piece",
     "Placement",
     "compile_network",
     "load_compiled",

@@ -39,9 +39,24 @@ class LayerReport:
     """Useful MACs, each counted once for every pair of slices of its operands; in a narrow mode of a
     composable array so many once as make a product of the widest."""
     bytes_in: int
-    """Weights and constants that the bus brings, and for the first layer the image."""
+    """That the bus brings: weights and constants, the image, and what was stored."""
+    loaded_bytes: int
+    """Of these activations but the image's first bytes, each once: what did not stay in the buffer."""
+    stored_bytes: int
+    """Activations written to memory."""
     words: int
     """Activation words in use while it runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A layer's result in the activation buffer, or a strip of it, which lies there for a while."""
+
+    placement: Placement
+    top: int
+    """Lines of the result above the strip."""
+    operations: tuple[int, ...]
+    """Those that write it; it is whole behind the last."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,16 +77,26 @@ class Compiled:
     """A network compiled for a core.
 
     ``model`` is the memory image, its ``transfers`` records first; all addresses in it are relative to
-    where it is put, but for the image's, which is relative to the input's.
+    where it is put, but for activations', which are relative to the input's.
     """
 
     network_digest: str
     core: CoreSpec
     operations: tuple[dict[str, int], ...]
     transfers: tuple[dict[str, int], ...]
+    readers: tuple[int, ...]
+    """Of each transfer: the operation for which it brings something, the first of several."""
     model: bytes
     placements: dict[str, Placement]
-    """Of the input, and of every layer but the last."""
+    """Of the input, and of every layer but the last; those in ``memory`` have no place of their own."""
+    pieces: dict[str, tuple[Piece, ...]]
+    """What every layer but the last writes into the buffer, from the top."""
+    memory: dict[str, tuple[tuple[int, int, int], ...]]
+    """Of each tensor that comes from memory in strips: first line, end, bytes from the input's address."""
+    memory_bytes: int
+    """From the input's address: the image, and what is stored."""
+    activation_words: int
+    """Words of the activation buffer that are used."""
     image: Image
     logits: Logits
     layers: tuple[LayerReport, ...]
@@ -80,11 +105,6 @@ class Compiled:
     def cycles(self) -> int:
         """Predicted cycles of all operations, stalls aside."""
         return sum(layer.cycles for layer in self.layers)
-
-    @property
-    def activation_words(self) -> int:
-        """Words of the activation buffer that are used."""
-        return max(place.base + place.words for place in self.placements.values())
 
     @property
     def result_bytes(self) -> int:
@@ -97,14 +117,15 @@ class Compiled:
         return -(-self.core.array.cols * RESULT_BITS // bus) * bus // 8
 
     @property
-    def _word_bytes(self) -> int:
+    def word_bytes(self) -> int:
+        """Bytes in memory of a word of the activation buffer."""
         bus = self.core.bus_bits
         return -(-self.core.word_bits // bus) * bus // 8
 
     def input_bytes(self, levels: npt.NDArray[np.integer]) -> bytes:
-        """What lies at the input address for one image of input levels (C, Y, X)."""
+        """What lies at the input address for an image of levels (C, Y, X), and room for what is stored."""
         bits = to_bits(self.image.words(levels), self.image.placement.act_bits)
-        return to_bytes([bits], self._word_bytes)
+        return to_bytes([bits], self.word_bytes).ljust(self.memory_bytes, b"\0")
 
     def decode(self, results: bytes) -> Int64:
         """The logits (N, OY, OX) in what the core wrote."""
@@ -137,6 +158,9 @@ class Compiled:
             "activation_words": self.activation_words,
             "model_bytes": len(self.model),
             "bytes_in": sum(layer.bytes_in for layer in self.layers),
+            "loaded_bytes": sum(layer.loaded_bytes for layer in self.layers),
+            "stored_bytes": sum(layer.stored_bytes for layer in self.layers),
+            "memory_bytes": self.memory_bytes,
             "layers": [{**vars(layer), "operations": list(layer.operations)} for layer in self.layers],
         }
 
@@ -147,7 +171,15 @@ class Compiled:
             "core": self.core.to_json(),
             "operations": list(self.operations),
             "transfers": list(self.transfers),
+            "readers": list(self.readers),
             "placements": {name: placement_to_json(place) for name, place in self.placements.items()},
+            "pieces": {
+                name: [{**vars(piece), "placement": placement_to_json(piece.placement)} for piece in pieces]
+                for name, pieces in self.pieces.items()
+            },
+            "memory": self.memory,
+            "memory_bytes": self.memory_bytes,
+            "activation_words": self.activation_words,
             "image": self.image.to_json(),
             "logits": vars(self.logits),
             "layers": [vars(layer) for layer in self.layers],
@@ -180,7 +212,12 @@ def load_compiled(folder: Path) -> Compiled:
             operations=tuple(body["operations"]),
             transfers=tuple(body["transfers"]),
             model=model,
+            readers=tuple(body["readers"]),
             placements={name: placement_from_json(p) for name, p in body["placements"].items()},
+            pieces={name: tuple(map(_piece, pieces)) for name, pieces in body["pieces"].items()},
+            memory={name: tuple(tuple(strip) for strip in strips) for name, strips in body["memory"].items()},
+            memory_bytes=body["memory_bytes"],
+            activation_words=body["activation_words"],
             image=Image.from_json(body["image"]),
             logits=_logits(body["logits"]),
             layers=tuple(
@@ -191,6 +228,14 @@ def load_compiled(folder: Path) -> Compiled:
         raise
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: {type(error).__name__}: {error}") from None
+
+
+def _piece(members: Mapping[str, Any]) -> Piece:
+    return Piece(
+        placement=placement_from_json(members["placement"]),
+        top=members["top"],
+        operations=tuple(members["operations"]),
+    )
 
 
 def _logits(members: Mapping[str, Any]) -> Logits:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..spec.core import CoreSpec
-from ..spec.program import FIELDS
+from ..spec.program import FIELDS, Opcode
 from .placement import Placement
 from .tiling import Planes, Tiling, drain_step
-from .work import Work
+from .work import Store, Work
 
 _COUNTS = (
     "tiles_y", "tiles_x", "grid_y", "grid_x", "patch_y", "patch_x", "pixel_words", "n_tiles", "block_y",
@@ -43,12 +43,16 @@ def operation_fields(
     *,
     constants: int,
     after_transfers: int,
+    memory: int,
 ) -> dict[str, int]:
-    """Every field of ``work``'s operation; ``tiling`` is None for windows."""
-    fields = {field.name: 0 for field in FIELDS} | dict.fromkeys(_COUNTS, 1)
+    """Every field of ``work``'s operation.
+
+    ``tiling`` is None for windows; ``memory`` is where raw sums go.
+    """
+    fields = _nothing(core)
     fields |= {
         "opcode": int(work.opcode), "after_transfers": after_transfers, "n_tiles": work.n_tiles,
-        "constants": constants,
+        "constants": constants, "memory": memory,
         "limit": 0 if work.constants is None else work.constants.limit, "raw": int(work.out is None),
     }  # fmt: skip
     if tiling is None:
@@ -59,6 +63,22 @@ def operation_fields(
         fields |= _channel_tiles(work, tiling, core)
     idle = [name for count, names in _STRIDES.items() if fields[count] <= 1 for name in names]
     return fields | dict.fromkeys(idle, 0)
+
+
+def _nothing(core: CoreSpec) -> dict[str, int]:
+    """Fields that every operation may have."""
+    step = {"drain_step": core.requantise_steps}
+    return {field.name: 0 for field in FIELDS} | dict.fromkeys(_COUNTS, 1) | step
+
+
+def store_fields(
+    store: Store, placements: Mapping[str, Placement], core: CoreSpec, *, after_transfers: int
+) -> dict[str, int]:
+    """Every field of an operation that writes words to memory."""
+    return _nothing(core) | {
+        "opcode": int(Opcode.STORE), "after_transfers": after_transfers,
+        "source": placements[store.tensor].base, "words": store.words, "memory": store.memory,
+    }  # fmt: skip
 
 
 def _load(work: Work, t: Tiling, place: Placement, core: CoreSpec) -> dict[str, int]:
@@ -111,7 +131,7 @@ def _channel_tiles(work: Work, t: Tiling, core: CoreSpec) -> dict[str, int]:
 
 def _store(work: Work, t: Tiling, placements: Mapping[str, Placement], core: CoreSpec) -> dict[str, int]:
     """Where results go, and where their residual operands are."""
-    place, groups = placements[work.layer], core.col_groups
+    place, groups = placements[work.written], core.col_groups
     planes = 1 if work.out is None else place.planes
     residual = work.residual
     other = placements[residual.tensor] if residual else place
@@ -145,7 +165,7 @@ def _store(work: Work, t: Tiling, placements: Mapping[str, Placement], core: Cor
 
 def _first(work: Work, place: Placement, groups: int, parts: int) -> int:
     """Column group of the first result; each takes ``parts`` of them."""
-    line, pixel = place.border + work.top, place.border + work.left
+    line, pixel = place.border + work.top - work.target_top, place.border + work.left
     return (place.base + line * place.line + pixel * place.pixel) * groups + work.first_n * parts
 
 
@@ -160,16 +180,15 @@ def _strides(name: str, line: int, pixel: int, t: Tiling) -> dict[str, int]:
 
 def _window(work: Work, placements: Mapping[str, Placement], core: CoreSpec) -> dict[str, int]:
     """A sum or a maximum: an output pixel is a tile, its window the grid."""
-    place, out, groups = placements[work.source.tensor], placements[work.layer], core.col_groups
+    place, out, groups = placements[work.source.tensor], placements[work.written], core.col_groups
     planes = 1 if work.out is None else out.planes
     mode, out_mode = core.mode(place.act_bits), core.mode(out.act_bits)
     source, line, pixel = work.source, place.line * groups, place.pixel * groups
-    start = (
-        place.base * groups + (source.top - work.y.padding) * line + (source.left - work.x.padding) * pixel
-    )
+    origin_y = work.top * work.y.stride - work.y.padding
+    start = place.base * groups + (source.top + origin_y) * line + (source.left - work.x.padding) * pixel
     return {
         "source_height": source.height, "source_width": source.width,
-        "origin_y": -work.y.padding, "origin_x": -work.x.padding,
+        "origin_y": origin_y, "origin_x": -work.x.padding,
         "tiles_y": work.out_height, "tiles_x": work.out_width,
         "grid_y": work.y.kernel, "grid_x": work.x.kernel,
         "tile_out_y": work.y.stride, "tile_out_x": work.x.stride,

@@ -28,13 +28,25 @@ def lay_out_image(network: NetworkSpec, core: CoreSpec, mode: CoreMode, slots: S
     room = min(image.placement.words for image in (plain, *unfolded))
     images = [plain, *unfolded, _wholly(network, mode, layer, room)]
     outputs = network.shapes[layer.name]
-    return min(images, key=lambda image: (_time(layer, outputs, core, mode, image), _words(image)))
+    # Whole, or if need be so that a line of the result and what it reads leave room for others.
+    have = core.activation_words
+    fit = [image for image in images if _words(image) <= have or _line_words(image, layer) <= have // 2]
+    return min(
+        fit or [min(images, key=lambda image: _line_words(image, layer))],
+        key=lambda image: (_time(layer, outputs, core, mode, image), _words(image)),
+    )
 
 
 def _words(image: Image) -> int:
     """Of the activation buffer: a strip is used while the next one comes."""
     place = image.placement
     return place.words if image.strips == 1 else 2 * image.lines * place.line
+
+
+def _line_words(image: Image, layer: LayerSpec) -> int:
+    """Of the image, what a line of the layer's result reads."""
+    lines = 1 if image.fold is not None and not image.fold.taps else layer.kernel
+    return min(lines, image.placement.height) * image.placement.line
 
 
 def _time(layer: LayerSpec, outputs: Shape, core: CoreSpec, mode: CoreMode, image: Image) -> int:

@@ -19,7 +19,6 @@ from .modes import tensor_modes
 from .operands import Outputs, border_constants, diagonal_weights, place_constants, place_weights
 from .placement import Placement, place
 from .slots import Slots, channel_slots, diagonal
-from .strips import ODD_STRIPS, in_strips
 from .weights import slices
 from .work import Constants, Residual, Source, Steps, Work
 
@@ -50,9 +49,7 @@ class Lowering:
         self._modes = tensor_modes(network, core)
         self._slots = channel_slots(network, core, self._modes)
         self._image = lay_out_image(network, core, self._modes[INPUT], self._slots[INPUT])
-        self._placements = {INPUT: replace(self._image.placement, height=self._image.lines)}
-        if self._image.strips > 1:
-            self._placements[ODD_STRIPS] = self._placements[INPUT]
+        self._placements = {INPUT: self._image.placement}
         self._shapes = network.shapes
         border = borders(network)
         for layer in network.layers:
@@ -63,12 +60,7 @@ class Lowering:
 
     def result(self) -> Lowered:
         """Everything."""
-        works = [
-            part
-            for layer in self._network.layers
-            for work in self._layer(layer)
-            for part in in_strips(work, self._image)
-        ]
+        works = [work for layer in self._network.layers for work in self._layer(layer)]
         return Lowered(works, self._placements, self._image)
 
     def _layer(self, layer: LayerSpec) -> Iterator[Work]:

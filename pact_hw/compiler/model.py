@@ -17,7 +17,7 @@ from ..spec.program import (
 )
 from .limits import HINT
 from .weights import to_bits, to_bytes
-from .work import Constants, Work
+from .work import Constants, Load, Work
 
 ALIGNMENT = 64
 """Bytes: every base address, and every part of the image, is a multiple."""
@@ -55,11 +55,16 @@ class Model:
 
     def __init__(self, core: CoreSpec) -> None:
         self.transfers: list[dict[str, int]] = []
+        self.readers: list[int] = []
+        """Of each transfer: the operation for which it brings something, the first of several."""
         self._core = core
         self._parts: list[bytes] = []
         self._size = 0
         self._ring = Ring(core.constant_words)
         self._sent: Constants | None = None
+        # Strips of a layer have the same: places of what is there already, by identity.
+        self._weights: dict[int, int] = {}
+        self._constants: dict[int, int] = {}
 
     def word_bytes(self, bits: int) -> int:
         """Bytes in memory of a word of ``bits`` bits: whole bus beats."""
@@ -85,7 +90,10 @@ class Model:
             if transfer["destination"] != Destination.WEIGHTS
         )
 
-    def _transfer(self, destination: Destination, words: int, source: int, address: int, after: int) -> None:
+    def _transfer(
+        self, destination: Destination, words: int, source: int, address: int, after: int, operation: int
+    ) -> None:
+        self.readers.append(operation)
         self.transfers.append(
             {
                 "destination": int(destination), "after_operations": after, "address": address,
@@ -101,12 +109,13 @@ class Model:
                 f"the network's {operations} operations take {words} words of program, the core has "
                 f"program_words {self._core.program_words}: {HINT}"
             )
-        self._transfer(Destination.PROGRAM, words, 0, 0, 0)
+        self._transfer(Destination.PROGRAM, words, 0, 0, 0, 0)
         self._size = -(-words * self.word_bytes(WORD_BITS) // ALIGNMENT) * ALIGNMENT
 
-    def strip(self, words: int, address: int, source: int, after: int) -> None:
-        """A strip of the network's input, when ``after`` operations have ended."""
-        self._transfer(Destination.ACTIVATIONS, words, source, address, after)
+    def activations(self, load: Load, base: int, after: int, operation: int) -> None:
+        """Bring what ``operation`` reads to a tensor at ``base``, when ``after`` operations have ended."""
+        address = base + load.first_word
+        self._transfer(Destination.ACTIVATIONS, load.words, load.memory, address, after, operation)
 
     def constants(self, work: Work, operation: int) -> int:
         """Bring ``work``'s constants; their address."""
@@ -122,18 +131,24 @@ class Model:
             )
         self._sent = work.constants
         address, after = self._ring.take(words, operation)
-        source = self._add(_constant_bytes(core, work.constants, self.word_bytes(core.constant_word_bits)))
-        self._transfer(Destination.CONSTANTS, words, source, address, after)
+        if id(work.constants) not in self._constants:
+            data = _constant_bytes(core, work.constants, self.word_bytes(core.constant_word_bits))
+            self._constants[id(work.constants)] = self._add(data)
+        source = self._constants[id(work.constants)]
+        self._transfer(Destination.CONSTANTS, words, source, address, after, operation)
         return address
 
-    def weights(self, work: Work, reads: int) -> None:
+    def weights(self, work: Work, reads: int, operation: int) -> None:
         """Bring ``work``'s weights ``reads`` times."""
         assert work.mode is not None
-        core, words = self._core, work.weight_words()
-        bits = to_bits(words, work.mode.weight_bits)
-        source = self._add(to_bytes([bits], self.word_bytes(core.weight_word_bits)))
+        core, words = self._core, work.n_tiles * work.tile_weights
+        if id(work.weights) not in self._weights:
+            bits = to_bits(work.weight_words(), work.mode.weight_bits)
+            data = to_bytes([bits], self.word_bytes(core.weight_word_bits))
+            self._weights[id(work.weights)] = self._add(data)
+        source = self._weights[id(work.weights)]
         for _ in range(reads):
-            self._transfer(Destination.WEIGHTS, len(words), source, 0, 0)
+            self._transfer(Destination.WEIGHTS, words, source, 0, 0, operation)
 
     def image(self, operations: list[dict[str, int]]) -> bytes:
         """Everything, the transfer list first."""

@@ -22,10 +22,12 @@ def flattened(work: Work, placements: dict[str, Placement]) -> Work:
     So that 14 x 14 pixels are 196, and fill 8 rows but for 4.
     """
     source, residual = work.source, work.residual
-    whole = [(placements[source.tensor], source.width), (placements[work.layer], work.out_width)]
+    whole = [(placements[source.tensor], source.width), (placements[work.written], work.out_width)]
     if residual is not None:
         whole.append((placements[residual.tensor], work.out_width))
-    one = work.opcode == Opcode.MATRIX and work.y == work.x == (1, 1, 0) and work.out is not None
+    # The first line of the result is the first of the source, whether these are strips or not.
+    one = work.opcode == Opcode.MATRIX and work.y == (1, 1, work.top) and work.x == (1, 1, 0)
+    one &= work.out is not None
     longest = work.out_height * max(source.width, work.out_width)
     if not one or longest > _LONGEST or any(place.width != width for place, width in whole):
         return work
@@ -80,7 +82,7 @@ def plan(
         return
     work = flattened(work, placements)
     planes = Planes(
-        out=1 if work.out is None else placements[work.layer].planes,
+        out=1 if work.out is None else placements[work.written].planes,
         residual=placements[work.residual.tensor].planes if work.residual else 0,
     )
     plans = [

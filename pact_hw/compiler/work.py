@@ -97,10 +97,23 @@ class Work:
     """Whether taps in x are words of one pixel (``image.Fold``)."""
     diagonal: bool = False
     """Whether each column reads a channel of its own; weights then lie in lane 0."""
-    strip: int = 0
-    """Which strip of the image it reads, if it reads the image."""
+    target: str = ""
+    """The strip of the result that is written; empty: all of the layer's result."""
+    target_top: int = 0
+    """Output lines above the strip."""
     macs: int
     """Useful multiply-accumulates."""
+
+    @property
+    def written(self) -> str:
+        """The tensor, or strip of one, that is written."""
+        return self.target or self.layer
+
+    @property
+    def tensors(self) -> list[str]:
+        """Everything that is read or written."""
+        residual = [self.residual.tensor] if self.residual is not None else []
+        return [self.source.tensor, *residual, *([] if self.out is None else [self.written])]
 
     @property
     def weight_slices(self) -> int:
@@ -141,3 +154,42 @@ class Work:
         spread = np.zeros((len(lanes), n, k), dtype=np.uint16)
         spread[:, :: n // k] = lanes.swapaxes(1, 2)
         return spread.reshape(len(words), -1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """An operation that writes a strip of a layer's result to memory."""
+
+    layer: str
+    tensor: str
+    words: int
+    memory: int
+    """Bytes from the input's address."""
+
+    @property
+    def tensors(self) -> list[str]:
+        """Everything that is read or written."""
+        return [self.tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """A transfer that brings lines of a tensor into the activation buffer."""
+
+    tensor: str
+    """The tensor, or the strip of one, that is brought, by this or by several transfers."""
+    first_word: int
+    """Of it."""
+    words: int
+    memory: int
+    """Bytes from the input's address."""
+    stored: int | None = None
+    """The step that stores what it brings; none for the image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """An operation to be planned, and what must have been brought before it."""
+
+    work: Work | Store
+    loads: tuple[Load, ...] = ()

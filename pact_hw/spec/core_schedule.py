@@ -25,6 +25,8 @@ REQUANTISE_LATENCY = 4
 """From the operand's arrival to the first written plane: sum, product, total, level."""
 RAW_LATENCY = 1
 """From a row's turn to the sums' offer."""
+STORE_LATENCY = 2
+"""Of a store, beside a cycle a word: the first word's reading; the end, when all are taken."""
 END_CYCLES = 2
 """Of the ``END``: one word."""
 
@@ -88,6 +90,8 @@ def operation_cycles(core: CoreSpec, fields: Mapping[str, int]) -> int:
         return END_CYCLES
     if fields["opcode"] == Opcode.MATRIX:
         return fetch_cycles(core) + matrix_cycles(core, fields)
+    if fields["opcode"] == Opcode.STORE:
+        return fetch_cycles(core) + fields["words"] + STORE_LATENCY
     return fetch_cycles(core) + window_cycles(core, fields)
 
 

@@ -37,8 +37,8 @@ beyond ``out_height x out_width`` is not written. Addresses are sums of strides,
     residual    like the result, with residual_... instead of out_...; where n counts from residual_first on
                 residual_count, else there is none
 
-Pass (a, w) counts ``2 ** (a * act_bits + w * weight_bits)`` times. In the weight buffer an n-tile's beats lie
-in the order w, ky, kx, c; every pixel and every a reads them again.
+Pass (a, w) counts ``2 ** (a * act_bits + w * weight_bits)`` times (of the widest mode). In the weight buffer
+an n-tile's beats lie in the order w, ky, kx, c; every pixel and every a reads them again.
 
 Where ``diagonal`` is 1 (``Depthwise.DIAGONAL``), column col multiplies, in lane 0 only, channel
 ``n % col_groups * cols + col`` of the whole patch word: addresses are multiples of ``lane_groups``, and
@@ -72,8 +72,14 @@ its weight code j of the i-th. Wider levels than the widest codes lie in planes 
 one plane.
 
 ``raw`` results of either leave in the order in which they are computed, ``cols`` sums of 32 bits a pixel:
-each such row takes a whole number of bus beats in memory, tail zero, and rows lie back to back. They are the
-sums over codes: what offset binary adds is taken back by the host.
+each such row takes a whole number of bus beats in memory, tail zero, and rows lie back to back, ``memory``
+bytes behind the results' address. They are the sums over codes: what offset binary adds is taken back by the
+host.
+
+A store (``STORE``) writes ``words`` words of the activation buffer, from ``source`` on, to memory, ``memory``
+bytes behind the input's address: as an activation transfer brings them. Its place and its size in memory are
+multiples of 64 bytes. When an operation ends the memory has answered to all that it wrote, so that a transfer
+which waits for that operation finds it there.
 
 The first transfer brings the program; the first operation is fetched when it is complete.
 """
@@ -96,6 +102,7 @@ class Opcode(enum.IntEnum):
     MATRIX = 1
     SUM = 2
     MAX = 3
+    STORE = 4
 
 
 class Destination(enum.IntEnum):
@@ -120,7 +127,7 @@ class Field(NamedTuple):
 
 
 FIELDS = (
-    Field("opcode", 2),
+    Field("opcode", 3),
     Field("after_transfers", 16),
     # what is read
     Field("source", 24),  # word of pixel (0, 0)
@@ -199,6 +206,9 @@ FIELDS = (
     Field("constants_tile_x", 24),  # from one tx to the next: 0, unless these are of other channels
     Field("limit", 16),
     Field("raw", 1),  # sums go to the results, as they are; not written to the buffer
+    # to memory
+    Field("memory", 32),  # bytes: of raw sums from the results' address, of a store from the input's
+    Field("words", 24),  # of a store
     # a composable array's modes: in a core without any, these words are not fetched
     Field("mode", 2),
     Field("out_mode", 2),

@@ -59,7 +59,7 @@ class Core(Block):
                 "operations_done": engine["operations_done"],
             },
         )
-        write_idle = named(m, "write_idle", write["idle"] & ~engine["result_valid"], 1)
+        write_idle = named(m, "write_idle", engine["result_idle"] & ~engine["result_valid"], 1)
         read_beat = self.m_axi_rvalid & self.m_axi_rready
         write_beat = (self.m_axi_wvalid & self.m_axi_wready) | self.m_axi_bvalid
         m.d.comb += [
@@ -78,7 +78,8 @@ class Core(Block):
             read["list_count"].eq(registers["transfer_count"]),
             read["model_address"].eq(registers["model_address"]),
             read["input_address"].eq(registers["input_address"]),
-            write["address"].eq(registers["result_address"]),
+            write["result_address"].eq(registers["result_address"]),
+            write["input_address"].eq(registers["input_address"]),
         ]
         m.d.comb += [write["stop"].eq(control["stop"]), read["stop"].eq(control["stop"])]
 

@@ -22,6 +22,7 @@ from .patches import Patches
 from .requantise import Requantise
 from .sequencer import Sequencer
 from .sizes import address_bits
+from .store import Store
 from .sums import Sums, doubled_or_not
 from .weights import WeightRing
 from .writer import Writer
@@ -58,6 +59,7 @@ class Engine(Block):
             "joined": Sums(core),
             "requantise": Requantise(core),
             "writer": Writer(core),
+            "store": Store(core),
         }
         super().__init__(f"{core.name}_engine", engine_ports(core), list(self._blocks.values()))
 
@@ -117,12 +119,23 @@ class Engine(Block):
             },
         }  # fmt: skip
 
+    def _offer(self, m: Module, wires: Wires, fields: dict[str, Signal], storing: Signal) -> None:
+        """What goes to the memory: sums of the writer, or words of a store."""
+        word, sums = wires["activations", "operand_data"], wires["writer", "result_data"]
+        m.d.comb += [
+            self.result_start.eq(wires["sequencer", "begins"]),
+            self.result_words.eq(storing),
+            self.result_offset.eq(fields["memory"]),
+            self.result_valid.eq(wires["writer", "result_valid"] | wires["store", "valid"]),
+            self.result_data.eq(Mux(storing, word, sums)),
+        ]
+
     def _waits(self, m: Module, wires: Wires, fields: dict[str, Signal]) -> Signal:
         """Whether the memory makes the engine wait: for weights, or for room for sums.
 
         A row of sums only leaves when the one before has been taken, as they have one register.
         """
-        offered = self.result_valid & ~self.result_ready
+        offered = wires["writer", "result_valid"] & ~self.result_ready
         before = wires["pace", "on_the_way"] | wires["operand", "busy"] | offered
         result_wait = named(m, "result_wait", fields["raw"] & wires["pace", "wanted"] & before, 1)
         return named(m, "waits", wires["weights", "missing"] | result_wait, 1)
@@ -137,7 +150,9 @@ class Engine(Block):
         begins = wires["sequencer", "begins"]
         windows = named(m, "windows", fields["opcode"][1], 1)
         maximum = named(m, "maximum", fields["opcode"] == Opcode.MAX, 1)
-        begins_matrix = named(m, "begins_matrix", begins & ~windows, 1)
+        storing = named(m, "storing", fields["opcode"] == Opcode.STORE, 1)
+        begins_matrix = named(m, "begins_matrix", begins & ~windows & ~storing, 1)
+        self._offer(m, wires, fields, storing)
         waits = self._waits(m, wires, fields)
         run = named(m, "run", self.busy & ~waits, 1)
         pass_end = wires["passes", "pass_end"]
@@ -145,7 +160,7 @@ class Engine(Block):
         pass_ends = Signal(LATENCY_CYCLES + 1)  # so many cycles ago: memory, then the array
         m.d.sync += [accept.eq(wires["passes", "issue"]), pass_ends.eq(Cat(pass_end, pass_ends[:-1]))]
         done = wires["joined", "done"]
-        beyond = [wires[label, "out_of_range"] for label in ("loader", "operand", "writer")]
+        beyond = [wires[label, "out_of_range"] for label in ("loader", "operand", "writer", "store")]
         no_constants = wires["drain", "out_of_range"] & ~fields["raw"]  # raw sums have none
         own, diagonal, part = {}, {}, {}
         if core.depthwise is Depthwise.DIAGONAL:
@@ -158,7 +173,8 @@ class Engine(Block):
                 "start": self.start, "busy": self.busy, "done": self.done, "error": self.error,
                 "transfers_done": self.transfers_done, "operations_done": self.operations_done,
                 "cycles": self.cycles, "stalls": self.stalls, "fetch_data": wires["program", "read_data"],
-                "ends": wires["writer", "ends"], "stalled": waits | wires["writer", "waits"],
+                "ends": wires["writer", "ends"] | wires["store", "ends"],
+                "stalled": waits | wires["writer", "waits"] | wires["store", "waits"],
                 "out_of_range": Cat(*beyond, no_constants).any(),
                 "weights_missing": wires["weights", "never"],
             },
@@ -170,8 +186,10 @@ class Engine(Block):
                 **same("writer", "write_enable", "write_address", "write_data"),
                 "load_enable": wires["loader", "read_enable"],
                 "load_address": wires["loader", "read_address"],
-                "operand_enable": wires["operand", "read_enable"],
-                "operand_address": wires["operand", "read_address"],
+                "operand_enable": wires["operand", "read_enable"] | wires["store", "read_enable"],
+                "operand_address": Mux(
+                    storing, wires["store", "read_address"], wires["operand", "read_address"]
+                ),
             },
             "loader": {"begins": begins_matrix, "run": run, "consumed": wires["passes", "tile_end"]},
             "patches": {
@@ -215,7 +233,9 @@ class Engine(Block):
             "writer": {
                 "done": done, **same("drain", "valid", "last"), "sums": wires["joined", "sums"],
                 **same("requantise", "level_begin", "level_valid", "level_last", "level_address", "levels"),
-                "result_valid": self.result_valid, "result_ready": self.result_ready,
-                "result_data": self.result_data,
+                "result_ready": self.result_ready, "result_idle": self.result_idle,
+            },
+            "store": {
+                "begins": begins & storing, "ready": self.result_ready, "idle": self.result_idle,
             },
         }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pact_hw.design import Port
 from pact_hw.spec import CoreSpec
+from pact_hw.spec.core import ADDRESS_BITS as BUS_ADDRESS_BITS
 from pact_hw.spec.core import RESULT_BITS
 from pact_hw.spec.program import WORD_BITS
 
@@ -20,6 +21,11 @@ def write_bits(core: CoreSpec) -> int:
     return max(WORD_BITS, core.weight_word_bits, core.constant_word_bits, core.word_bits)
 
 
+def result_bits(core: CoreSpec) -> int:
+    """Width of the widest row that goes to the memory."""
+    return max(core.array.cols * RESULT_BITS, core.word_bits)
+
+
 def engine_ports(core: CoreSpec) -> list[Port]:
     """What the engine is connected to."""
     return [
@@ -34,13 +40,21 @@ def engine_ports(core: CoreSpec) -> list[Port]:
         input_port("write_destination", DESTINATION_BITS, "program, weights, constants or activations"),
         input_port("write_address", ADDRESS_BITS, "word; not used by weights"),
         input_port("write_data", write_bits(core), "the lowest bits are used"),
-        output_port("result_valid", 1, "sums of a raw operation are offered, and held until taken"),
-        input_port("result_ready", 1, "sums are taken"),
-        output_port("result_data", core.array.cols * RESULT_BITS, "cols sums, two's complement"),
+        output_port("result_start", 1, "an operation begins: what it offers goes to its place in memory"),
+        output_port("result_words", 1, "it is a store: words of the activation buffer, not rows of sums"),
+        output_port("result_offset", BUS_ADDRESS_BITS, "bytes behind the results', or the input's address"),
+        output_port("result_valid", 1, "a row (raw sums, or a word) is offered, and held until taken"),
+        input_port("result_ready", 1, "the row is taken"),
+        input_port("result_idle", 1, "all that was taken is in the memory"),
+        output_port("result_data", result_bits(core), "cols sums, two's complement; or the word"),
         output_port("cycles", COUNT_BITS, "cycles since the start"),
         output_port("stalls", COUNT_BITS, "of these, waiting for the memory"),
         output_port("out_write", 1, "levels are written into the activation buffer"),
         output_port("out_address", buffer_bits(core), "word"),
-        output_port("out_mask", core.col_groups, "its column group, as one bit"),
-        output_port("out_data", core.array.cols * core.array.act.bits, "one plane of cols levels"),
+        output_port("out_mask", core.col_groups, "its column groups, a bit each"),
+        output_port(
+            "out_data",
+            core.array.cols * core.array.act.bits,
+            "for column groups in turn: one plane of cols levels",
+        ),
     ]

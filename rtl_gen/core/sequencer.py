@@ -77,7 +77,8 @@ class Sequencer(Block):
         self._fetch_fields(m, arriving, position)
         wrong = self._wrong(m, arriving, position)
 
-        at_end = named(m, "at_end", arriving & (position == 0) & (self.fetch_data[:2] == Opcode.END), 1)
+        ended = self.fetch_data[: len(self.opcode)] == Opcode.END
+        at_end = named(m, "at_end", arriving & (position == 0) & ended, 1)
         last_word = named(m, "last_word", index == words - 1, 1)
         index_plus_1 = named(m, "index_plus_1", index + 1, len(index))
         address = named(m, "address", base + index, len(base) + 1)
@@ -169,6 +170,7 @@ class Sequencer(Block):
             m,
             "sensible",
             all_of(
+                at_most(self.opcode, max(Opcode)),
                 out_end <= self.drain_step,
                 residual_end <= self.drain_step,
                 Const(steps) <= self.drain_step,

@@ -10,7 +10,7 @@ from pact_hw.spec.program import FIELDS, MODE_FIELDS
 
 from ..block import input_port
 
-_WORDS = {"source", "origin"} | {
+_WORDS = {"source", "origin", "words"} | {
     f"{step}_{axis}_words" for step in ("load", "row", "tile") for axis in ("x", "y")
 }
 _PIXELS = {"source_height", "source_width", "out_height", "out_width", "tile_out_y", "tile_out_x"} | {

@@ -44,8 +44,9 @@ class Writer(Block):
                 output_port("out_of_range", 1, "the address is beyond the buffer"),
                 output_port("result_valid", 1, "sums are offered, and held until taken"),
                 input_port("result_ready", 1, "sums are taken"),
+                input_port("result_idle", 1, "all that was taken is in the memory"),
                 output_port("result_data", cols * RESULT_BITS, "cols sums, two's complement"),
-                output_port("waits", 1, "only for the last sums to be taken"),
+                output_port("waits", 1, "only for the last sums to be in the memory"),
                 output_port("ends", 1, "the operation's last cycle"),
             ],
         )
@@ -86,7 +87,7 @@ class Writer(Block):
         m.d.sync += ended.eq(self.raw & ((self.done & self.last) | (ended & ~self.ends)))
         last_plane = named(m, "last_plane", writing & self.level_last & (remaining == 0), 1)
         m.d.comb += [
-            self.waits.eq(ended & self.result_valid & ~self.result_ready),
+            self.waits.eq(ended & (self.result_valid | ~self.result_idle)),
             self.ends.eq(Mux(self.raw, ended & ~self.waits, last_plane)),
         ]
 

@@ -19,6 +19,7 @@ from pact_hw.spec.program import (
     Opcode,
     decode,
 )
+from pact_hw.spec.registers import BASE_ALIGNMENT
 
 
 def unpack(data, word_bytes, bits, elements):
@@ -36,7 +37,9 @@ class Machine:
     """Runs a program. ``eager``: transfers run as early as they may, else as late."""
 
     def __init__(self, core, model, transfers, image, *, eager=True):
-        self.core, self.model, self.image, self.eager = core, model, image, eager
+        self.core, self.model, self.eager = core, model, eager
+        self.image = np.frombuffer(image, np.uint8).copy()
+        self.known = np.ones(len(image), dtype=bool)  # bytes of it that the host or a store has written
         self.array = core.array
         words = [
             int.from_bytes(model[i : i + 4], "little") for i in range(0, transfers * TRANSFER_WORDS * 4, 4)
@@ -78,8 +81,11 @@ class Machine:
         word_bits, elements, bits = kinds[Destination(t["destination"])]
         size = self.word_bytes(word_bits)
         data = self.image if t["destination"] == Destination.ACTIVATIONS else self.model
-        data = data[t["source"] : t["source"] + t["words"] * size]
+        span = slice(t["source"], t["source"] + t["words"] * size)
+        data = data[span]
         assert len(data) == t["words"] * size
+        if t["destination"] == Destination.ACTIVATIONS:
+            assert self.known[span].all(), "brings what nobody stored"
         if t["destination"] == Destination.WEIGHTS:
             room = core.weight_words - len(self.ring)
             take = min(room, t["words"] - self.partial)
@@ -125,7 +131,8 @@ class Machine:
             if not self.eager:
                 self.step_transfers(lambda f=f: self.done_transfers >= f["after_transfers"])
             assert self.done_transfers >= f["after_transfers"], "would wait for ever"
-            (self.matrix if f["opcode"] == Opcode.MATRIX else self.window)(f)
+            kinds = {Opcode.MATRIX: self.matrix, Opcode.STORE: self.store}
+            kinds.get(f["opcode"], self.window)(f)
             self.done_operations += 1
             if self.after_operation:
                 self.after_operation(self.done_operations - 1)
@@ -134,6 +141,18 @@ class Machine:
         assert not self.ring
         assert self.done_transfers == len(self.transfers), "left over"
         return b"".join(self.results)
+
+    def store(self, f):
+        """Words as an activation transfer brings them; what nobody wrote is not known in memory either."""
+        core, size = self.core, self.word_bytes(self.core.word_bits)
+        assert f["words"] * size % BASE_ALIGNMENT == f["memory"] % BASE_ALIGNMENT == 0
+        assert f["source"] + f["words"] <= core.activation_words
+        codes = self.memory[f["source"] : f["source"] + f["words"]]
+        bits = (codes[..., None] >> np.arange(core.code_bits) & 1).astype(np.uint8)
+        words = np.packbits(bits.reshape(f["words"], -1), axis=1, bitorder="little")
+        span = slice(f["memory"], f["memory"] + f["words"] * size)
+        self.image[span] = np.pad(words, ((0, 0), (0, size - words.shape[1]))).ravel()
+        self.known[span] = np.repeat((codes >= 0).all(axis=1), size)
 
     def tile_weights(self, first, words):
         """An n-tile's weights, from word ``first`` of the ring on; they stay there."""
@@ -338,19 +357,25 @@ def check(network, tensors, compiled, levels, *, eager=True):
     expected = {name: value[0] for name, value in golden.run(network, tensors, levels[None]).items()}
     image = compiled.input_bytes(levels)
     machine = Machine(compiled.core, compiled.model, len(compiled.transfers), image, eager=eager)
-    ends = {report.operations[-1]: report.name for report in compiled.layers}
-    seen = []
+    machine.known[compiled.image.placement.words * compiled.word_bytes :] = False
+    ends = {
+        piece.operations[-1]: (name, piece) for name, pieces in compiled.pieces.items() for piece in pieces
+    }
+    seen = {name: [] for name in compiled.pieces}
 
     def after(operation):
-        name = ends.get(operation)
-        if name in compiled.placements:
-            found = compiled.placements[name].levels(machine.memory)
-            assert np.array_equal(found, expected[name]), name
-            seen.append(name)
+        if operation in ends:
+            name, piece = ends[operation]
+            found = piece.placement.levels(machine.memory)
+            wanted = expected[name][:, piece.top : piece.top + found.shape[1]]
+            assert np.array_equal(found, wanted), (name, piece.top)
+            seen[name].append(found.shape[1])
 
     machine.after_operation = after
     results = machine.run()
     assert len(results) == compiled.result_bytes
     assert np.array_equal(compiled.decode(results), expected[network.layers[-1].name])
-    assert seen == [layer.name for layer in network.layers[:-1]]
+    assert {name: sum(lines) for name, lines in seen.items()} == {
+        layer.name: expected[layer.name].shape[1] for layer in network.layers[:-1]
+    }
     return expected

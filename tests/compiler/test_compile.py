@@ -93,7 +93,8 @@ def beats(core, transfer):
 LITTLE = [
     (
         {"activation_words": 1000},
-        r"^layer '\w+': \d+ activation words are in use while it runs, \d+ are needed",
+        r"^layer 'pool': a line of its result at a time, with what is in use beside it, takes 1056 "
+        r"activation words, the core has activation_words 1000: generate a core",
     ),
     (
         {"patch_words": 16},

@@ -158,16 +158,6 @@ def test_what_no_field_holds_names_its_layer():
         compile_network(network, {}, big_core(array, activation_words=1 << 20))
 
 
-def test_strips_that_are_cut_to_fill_the_rows():
-    network = one_conv(c=3, k=64, size=(28, 7))
-    array = small_array(rows=2, cols=4, lanes=16, max_reduction=1 << 14)
-    tensors = random_tensors(network, 0)
-    compiled = compile_network(network, tensors, big_core(array))
-    conv = compiled.layers[0]
-    assert 1 < compiled.image.strips < len(conv.operations)
-    check(network, tensors, compiled, random_levels(network, 0))
-
-
 def test_logits_of_an_image_that_is_cut():
     act = ActFormat(bits=4)
     layer = LayerSpec(

@@ -1,5 +1,7 @@
 """Compiled networks on a plain functional core hold exactly the reference's levels, every layer."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from core_machine import check
@@ -21,10 +23,13 @@ from pact_hw.errors import InputError
 from pact_hw.spec import WeightEncoding
 from pact_hw.spec.core import Depthwise
 
-REFUSED = ("the core's requantiser", "residual operand", "cannot be placed", "slices of", "more than")
+REFUSED = (
+    "the core's requantiser", "residual operand", "cannot be placed", "slices of", "more than",
+    "a line of its result",
+)  # fmt: skip
 
 
-def draw_and_check(data, seed, eager, tight):
+def draw_and_check(data, seed, eager, tight, little=False):
     array = data.draw(arrays() | composable_arrays())
     network = data.draw(networks(odd=array.weight.encoding is WeightEncoding.ODD))
     tensors = random_tensors(network, seed)
@@ -35,11 +40,16 @@ def draw_and_check(data, seed, eager, tight):
         else:
             core = big_core(array, depthwise=depthwise)
         compiled = compile_network(network, tensors, core)
+        if little:
+            words = max(16, compiled.activation_words * data.draw(st.integers(5, 95)) // 100)
+            core = replace(core, activation_words=words, program_words=1 << 20)
+            compiled = compile_network(network, tensors, core)
     except InputError as error:
         if any(reason in str(error) for reason in REFUSED):
             return
         raise
     check(network, tensors, compiled, random_levels(network, seed), eager=eager)
+    return compiled
 
 
 @given(st.data(), st.integers(0, 1 << 30), st.booleans(), st.booleans())
@@ -53,6 +63,19 @@ def test_every_layer_is_the_references(data, seed, eager, tight):
 @settings(max_examples=1500)
 def test_many_networks(data, seed, eager, tight):
     draw_and_check(data, seed, eager, tight)
+
+
+@given(st.data(), st.integers(0, 1 << 30), st.booleans(), st.booleans())
+@settings(max_examples=50)
+def test_tensors_that_do_not_fit_go_to_memory_and_come_back(data, seed, eager, tight):
+    draw_and_check(data, seed, eager, tight, little=True)
+
+
+@pytest.mark.slow
+@given(st.data(), st.integers(0, 1 << 30), st.booleans(), st.booleans())
+@settings(max_examples=1500)
+def test_many_networks_in_little_memory(data, seed, eager, tight):
+    draw_and_check(data, seed, eager, tight, little=True)
 
 
 slow = pytest.mark.slow

@@ -67,7 +67,7 @@ int main(int argc, char** argv) {
                 put(top.write_data, list[at].data); break;
             }
         }
-        top.result_ready = unit(random) >= held;
+        top.result_ready = unit(random) >= held; top.result_idle = unit(random) >= held;
         edge();
         bool taken = top.write_valid && top.write_ready;
         if (top.out_write) printf("o %ld %ld %s %s\n", cycle, (long)top.out_address, get(top.out_mask).c_str(), get(top.out_data).c_str());

@@ -32,8 +32,12 @@ class StandIn(Block):
                 input_port("write_destination", 2, ""),
                 input_port("write_address", 24, ""),
                 input_port("write_data", max(word_bits(spec).values()), ""),
+                output_port("result_start", 1, ""),
+                output_port("result_words", 1, ""),
+                output_port("result_offset", 32, ""),
                 output_port("result_valid", 1, ""),
                 input_port("result_ready", 1, ""),
+                input_port("result_idle", 1, ""),
                 output_port("result_data", spec.array.cols * 32, ""),
                 output_port("cycles", 48, ""),
                 output_port("stalls", 48, ""),
@@ -51,6 +55,7 @@ class StandIn(Block):
             taken.eq(self.write_valid & self.write_ready),
             self.done.eq(self.busy & (left == 1) & ~self.result_valid),
             self.operations_done.eq(self.transfers_done),
+            self.result_start.eq(self.start),
         ]
         with m.If(self.start):
             m.d.sync += [self.busy.eq(1), self.cycles.eq(0), self.stalls.eq(0), left.eq(0)]

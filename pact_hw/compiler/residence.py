@@ -1,0 +1,274 @@
+"""Which tensors stay in the activation buffer, and which go to memory and come back in strips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from math import gcd
+from typing import NamedTuple
+
+from ..errors import InputError
+from ..spec import NetworkSpec
+from ..spec.core import CoreSpec
+from ..spec.network import INPUT
+from ..spec.registers import BASE_ALIGNMENT
+from .allocation import Life, allocate
+from .limits import HINT
+from .lowering import Lowered
+from .placement import Placement
+from .strips import Lines, cut, lines_read, strip_name
+from .work import Load, Step, Store, Work
+
+
+class Stored(NamedTuple):
+    """Lines of a tensor in memory."""
+
+    lines: Lines
+    address: int
+    """Bytes behind the input's."""
+    step: int | None
+    """In which they are stored; none for the image."""
+
+
+@dataclass(frozen=True)
+class Residence:
+    """A network's operations in order, and where everything lies that they read and write."""
+
+    steps: list[Step]
+    placements: dict[str, Placement]
+    """Of every tensor, and of every strip of those in memory; the former then without an address."""
+    lives: dict[str, Life]
+    """In steps, of what lies in the activation buffer."""
+    words: int
+    """Of the activation buffer that are used."""
+    memory: dict[str, list[Stored]]
+    """Of each tensor that comes from memory in strips: where its lines lie there."""
+    memory_bytes: int
+
+
+def reside(lowered: Lowered, network: NetworkSpec, core: CoreSpec) -> Residence:
+    """Everything in the activation buffer if it fits; else the largest tensors in memory, as many as must.
+
+    A layer that reads or writes a tensor in memory is run in strips: so many lines of its result as there
+    is room for, and where there is, the next strip's operands come while one is computed.
+
+    Raises:
+        InputError: not even a line of a layer's result at a time fits.
+    """
+    return _Planner(lowered, network, core).residence()
+
+
+class _TooSmallError(Exception):
+    """A layer does not fit.
+
+    Attributes:
+        layer: Its number.
+        need: Words that it takes at least.
+    """
+
+    def __init__(self, layer: int, need: int) -> None:
+        super().__init__()
+        self.layer, self.need = layer, need
+
+
+class _Planner:
+    def __init__(self, lowered: Lowered, network: NetworkSpec, core: CoreSpec) -> None:
+        self._core, self._image, self._placements = core, lowered.image, lowered.placements
+        self._names = [layer.name for layer in network.layers]
+        self._works: dict[str, list[Work]] = {name: [] for name in self._names}
+        for work in lowered.works:
+            self._works[work.layer].append(work)
+        self._word_bytes = -(-core.word_bits // core.bus_bits) * core.bus_bits // 8
+        self._whole_bursts = BASE_ALIGNMENT // gcd(BASE_ALIGNMENT, self._word_bytes)
+        self._touched = {name: list(dict.fromkeys(self._tensors(name))) for name in self._names}
+        self._spans = {INPUT: (0, 0)}
+        for index, name in enumerate(self._names):
+            for tensor in self._touched[name]:
+                first = self._spans.get(tensor, (index, index))[0]
+                self._spans[tensor] = first, index
+
+    def _tensors(self, layer: str) -> Iterator[str]:
+        for work in self._works[layer]:
+            yield from work.tensors
+
+    def residence(self) -> Residence:
+        """See ``reside``."""
+        spilled = {INPUT} if self._image.strips > 1 else set()
+        have = self._core.activation_words
+        budget, most = have, 0
+        while True:
+            try:
+                strips = {
+                    name: self._strips(index, spilled, budget) for index, name in enumerate(self._names)
+                }
+            except _TooSmallError as small:
+                victim = self._victim(small.layer, spilled)
+                if victim is None:
+                    name, need = self._names[small.layer], max(small.need, most)
+                    raise InputError(
+                        f"layer {name!r}: a line of its result at a time, with what is in use beside it, "
+                        f"takes {need} activation words, the core has activation_words {have}: {HINT}"
+                    ) from None
+                spilled.add(victim)
+                continue
+            found = self._cut(strips, spilled)
+            if found.words <= have:
+                return found
+            # Words are there, but not in one piece.
+            most, budget = found.words, budget - max(found.words - have, have // 32 + 1)
+
+    def _resident_words(self, index: int, spilled: set[str]) -> int:
+        """Of whole tensors that are in the buffer while a layer runs."""
+        return sum(
+            self._placements[tensor].words
+            for tensor, (first, last) in self._spans.items()
+            if first <= index <= last and tensor not in spilled
+        )
+
+    def _strips(self, index: int, spilled: set[str], budget: int) -> tuple[int, bool]:
+        """Lines of a layer's result at a time, and whether the next strip's operands come meanwhile.
+
+        Raises:
+            _TooSmallError: there is no room for one.
+        """
+        name = self._names[index]
+        resident, height = self._resident_words(index, spilled), self._height(name)
+        if not spilled.intersection(self._touched[name]):
+            if resident > budget:
+                raise _TooSmallError(index, resident)
+            return height, False
+        most = height
+        if self._image.strips > 1 and INPUT in self._touched[name]:
+            most = self._image.lines
+        room = budget - resident
+        one, two = (self._highest(name, spilled, most, room, ahead) for ahead in (False, True))
+        if not one:
+            raise _TooSmallError(index, resident + self._words(name, spilled, 1, ahead=False))
+        return (two, True) if 2 * two >= one else (one, False)
+
+    def _height(self, name: str) -> int:
+        return max(work.top + work.out_height for work in self._works[name] if work.source.words)
+
+    def _highest(self, name: str, spilled: set[str], most: int, room: int, ahead: bool) -> int:
+        """The highest strips, all but the last of the same height, that fit; 0: none."""
+        height = self._height(name)
+        heights = sorted({-(-height // n) for n in range(-(-height // most), height + 1)}, reverse=True)
+        return next((h for h in heights if self._words(name, spilled, h, ahead=ahead) <= room), 0)
+
+    def _words(self, name: str, spilled: set[str], lines: int, *, ahead: bool) -> int:
+        """Words of the buffer that strips of so many ``lines`` take."""
+        parts = cut_lines(self._height(name), lines)
+        read = [self._read(name, part, spilled) for part in [*parts[:3], *parts[-2:]]]
+        words = [
+            sum(lines.height * self._placements[tensor].line for tensor, lines in each.items())
+            for each in read
+        ]
+        if ahead:
+            words = [sum(pair) for pair in zip(words, [*words[1:], 0], strict=True)]
+        return max(words) + (self._stored(name, lines) if name in spilled else 0)
+
+    def _read(self, name: str, part: Lines, spilled: set[str]) -> dict[str, Lines]:
+        """Lines of the tensors in memory that a strip of the result reads."""
+        found: dict[str, Lines] = {}
+        for work in self._works[name]:
+            for tensor, lines in lines_read(work, part).items():
+                if tensor in spilled:
+                    other = found.get(tensor, lines)
+                    found[tensor] = Lines(min(lines.top, other.top), max(lines.end, other.end))
+        return found
+
+    def _stored(self, name: str, lines: int) -> int:
+        """Words that are stored of so many ``lines`` of a layer's result: whole bursts."""
+        words = lines * self._placements[name].line
+        return -(-words // self._whole_bursts) * self._whole_bursts
+
+    def _cut(self, strips: dict[str, tuple[int, bool]], spilled: set[str]) -> Residence:
+        """All layers in their ``strips``: lines, and whether operands come a strip ahead."""
+        image, placements = self._image.placement, dict(self._placements)
+        steps: list[Step] = []
+        memory = {INPUT: [Stored(Lines(0, image.height), 0, None)]}
+        size = -(-image.words * self._word_bytes // BASE_ALIGNMENT) * BASE_ALIGNMENT
+        begins: dict[str, int] = {}
+        stored: dict[str, int] = {}
+        for name in self._names:
+            works = self._works[name]
+            steps += [Step(work=work) for work in works if not work.source.words]
+            works = [work for work in works if work.source.words]
+            lines, ahead = strips[name]
+            before = len(steps)
+            for part in cut_lines(self._height(name), lines):
+                read = self._read(name, part, spilled)
+                loads: list[Load] = []
+                for tensor, there in read.items():
+                    strip = strip_name(tensor, there, name)
+                    placements[strip] = replace(self._placements[tensor], height=there.height, border=0)
+                    begins[strip] = before if ahead else len(steps)
+                    loads += self._loads(tensor, strip, there, memory)
+                before = len(steps)
+                if not spilled.intersection(self._touched[name]):
+                    steps += [Step(work=work) for work in works]
+                    continue
+                cuts = [cut(work, part, read, spilled) for work in works]
+                steps += [Step(work=cuts[0], loads=tuple(loads)), *(Step(work=work) for work in cuts[1:])]
+                if name in spilled:
+                    strip = strip_name(name, part)
+                    placements[strip] = replace(self._placements[name], height=part.height)
+                    stored[strip] = self._stored(name, part.height)
+                    store = Store(layer=name, tensor=strip, words=stored[strip], memory=size)
+                    steps.append(Step(work=store))
+                    memory.setdefault(name, []).append(Stored(part, size, len(steps) - 1))
+                    size += stored[strip] * self._word_bytes
+        if INPUT not in spilled:
+            begins[INPUT] = 0
+            del memory[INPUT]
+            whole = Load(tensor=INPUT, first_word=0, words=image.words, memory=0)
+            steps[0] = replace(steps[0], loads=(whole, *steps[0].loads))
+        lives = {
+            name: Life(stored.get(name, placements[name].words), *span)
+            for name, span in _spans(steps, begins).items()
+        }
+        need, bases = allocate(lives)
+        placed = {name: replace(place, base=bases.get(name, 0)) for name, place in placements.items()}
+        return Residence(steps, placed, lives, need, memory, size)
+
+    def _loads(
+        self, tensor: str, strip: str, lines: Lines, memory: Mapping[str, list[Stored]]
+    ) -> Iterator[Load]:
+        """Transfers that bring ``lines`` of a tensor: one from each strip in which it was stored."""
+        line = self._placements[tensor].line
+        for there, address, step in memory[tensor]:
+            common = Lines(max(there.top, lines.top), min(there.end, lines.end))
+            if common.height > 0:
+                yield Load(
+                    tensor=strip,
+                    first_word=(common.top - lines.top) * line,
+                    words=common.height * line,
+                    memory=address + (common.top - there.top) * line * self._word_bytes,
+                    stored=step,
+                )
+
+    def _victim(self, index: int, spilled: set[str]) -> str | None:
+        """The tensor that is to go to memory: one that the layer does not need, then the largest."""
+        name = self._names[index]
+        live = [
+            tensor
+            for tensor, (first, last) in self._spans.items()
+            if first <= index <= last and tensor not in spilled
+            and (tensor == INPUT or not self._placements[tensor].border)
+        ]  # fmt: skip
+        mine = self._touched[name]
+        return max(live, key=lambda x: (x not in mine, self._placements[x].words), default=None)
+
+
+def _spans(steps: list[Step], begins: dict[str, int]) -> dict[str, tuple[int, int]]:
+    """The first and the last step in which each tensor or strip is in use."""
+    found = {name: (first, first) for name, first in begins.items()}
+    for index, step in enumerate(steps):
+        for tensor in step.work.tensors:
+            found[tensor] = found.get(tensor, (index, index))[0], index
+    return found
+
+
+def cut_lines(height: int, lines: int) -> list[Lines]:
+    """``height`` lines, ``lines`` at a time."""
+    return [Lines(top, min(top + lines, height)) for top in range(0, height, lines)]
