@@ -19,6 +19,7 @@ from pact_hw.golden.network import Tensors
 from pact_hw.spec import CoreSpec, HardwareSpec, NetworkSpec
 from pact_hw.spec.core import Depthwise
 
+from .process import Process
 from .system import Floats
 from .workloads import Ints
 
@@ -61,14 +62,25 @@ class CoreRun:
         return int(self.cycles.sum())
 
     @property
-    def memory_bits(self) -> int:
-        """All buffers: activations, patches of every row (two each), weights, constants, program."""
+    def buffers(self) -> dict[str, tuple[int, int]]:
+        """Bits and ports of each kind of memory: one port to write, the others to read."""
         core = self.core
-        activations = core.activation_words * core.word_bits
-        patches = 2 * core.array.rows * core.patch_words * core.word_bits
-        weights = core.weight_words * core.weight_word_bits
-        constants = core.constant_words * core.constant_word_bits
-        return activations + patches + weights + constants + 32 * core.program_words
+        return {
+            "activations": (core.activation_words * core.word_bits, 3),
+            "patches": (2 * core.array.rows * core.patch_words * core.word_bits, 2),
+            "weights": (core.weight_words * core.weight_word_bits, 2),
+            "constants": (core.constant_words * core.constant_word_bits, 2),
+            "program": (core.program_words * 32, 2),
+        }
+
+    @property
+    def memory_bytes(self) -> float:
+        """All of them."""
+        return sum(bits for bits, _ in self.buffers.values()) / 8
+
+    def memory_um2(self, process: Process) -> float:
+        """Their area."""
+        return sum(process.sram_um2(bits / 8, ports=ports) for bits, ports in self.buffers.values())
 
     def waiting_cycles(self, bytes_per_cycle: float) -> float:
         """Cycles of one image where each layer takes the longer of computation and its own transfer."""

@@ -21,6 +21,7 @@ UNITS = {
     "dram_per_bit": "pJ/bit",
     "sram_bitcell": "um2",
     "sram_array_efficiency": "1",
+    "sram_port_area": "1",
 }
 
 
@@ -41,12 +42,15 @@ class Process:
     sram_bitcell_um2: float
     sram_array_efficiency: float
     """Cells over the whole macro."""
+    sram_port_area: float
+    """What each port beyond the first adds, over the area of a macro with one."""
     sources: dict[str, str]
     """Where each constant is from, by its name in the file."""
 
-    def sram_um2(self, size_bytes: float) -> float:
-        """Area of on-chip memory."""
-        return size_bytes * 8 * self.sram_bitcell_um2 / self.sram_array_efficiency
+    def sram_um2(self, size_bytes: float, *, ports: int = 1) -> float:
+        """Area of on-chip memory whose macros have ``ports`` ports, each to read or to write."""
+        one_port = size_bytes * 8 * self.sram_bitcell_um2 / self.sram_array_efficiency
+        return one_port * (1 + self.sram_port_area * (ports - 1))
 
 
 def _member(name: str) -> str:

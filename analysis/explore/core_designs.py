@@ -13,6 +13,7 @@ from pact_hw.spec import ActFormat, Dataflow, HardwareSpec, MacKind, WeightForma
 from pact_hw.spec.core import Depthwise
 
 from ..core_runs import CORE_NETWORKS, run_sized
+from ..process import paper_process
 from ..system import Floats
 
 CHIPS = (ARRAYS, CORE) = ("arrays", "core")
@@ -25,6 +26,7 @@ CORE_METRICS = (
     "peak_tmac_per_s",
     "traffic_mb_per_image",
     "buffers_mb",
+    "memory_mm2",
 )
 """What is known of a core."""
 
@@ -79,7 +81,7 @@ def _metrics(design: Mapping[str, Any]) -> dict[str, float]:
         )
     except InputError:
         return {}
-    if run.memory_bits > 8e6 * design["memory_mb"]:
+    if run.memory_bytes > 1e6 * design["memory_mb"]:
         return {}
     clock_hz = 1e9 * design["clock_ghz"]
     bytes_per_cycle = min(run.core.bus_bits / 8, 1e9 * design["bandwidth_gb_per_s"] / clock_hz)
@@ -92,5 +94,6 @@ def _metrics(design: Mapping[str, Any]) -> dict[str, float]:
         "utilisation": run.macs / seconds / peak,
         "peak_tmac_per_s": peak / 1e12,
         "traffic_mb_per_image": (int(run.bytes_in.sum()) + run.result_bytes) / 1e6,
-        "buffers_mb": run.memory_bits / 8e6,
+        "buffers_mb": run.memory_bytes / 1e6,
+        "memory_mm2": run.memory_um2(paper_process()) / 1e6,
     }

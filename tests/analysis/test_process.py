@@ -40,7 +40,9 @@ def test_interpolation_goes_through_both_and_says_what_it_is():
 
 def test_memory_area():
     process = processes()["7nm"]
-    assert process.sram_um2(1e6) == pytest.approx(8e6 * 0.027 / 0.7)
+    one = process.sram_um2(1e6)
+    assert one == pytest.approx(8e6 * 0.027 / 0.7)
+    assert process.sram_um2(1e6, ports=3) == pytest.approx(one * (1 + 2 * process.sram_port_area))
 
 
 def test_a_users_own_table(tmp_path):
