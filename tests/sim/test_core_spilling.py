@@ -26,7 +26,7 @@ from sim.core_run import External
 from sim.core_simulate import simulate_network
 
 sys.path.append(str(Path(__file__).parents[1] / "compiler"))
-from core_networks import random_levels, random_tensors  # noqa: E402
+from core_networks import random_levels, random_tensors
 
 ODD, TWOS = WeightEncoding.ODD, WeightEncoding.TWOS_COMPLEMENT
 
