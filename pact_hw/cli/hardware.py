@@ -52,6 +52,12 @@ from .tables import products_table
     help="One pair of widths, or these or halves of them (down to 2 bits), chosen at run time.",
 )
 @click.option(
+    "--narrowest-bits",
+    type=int,
+    default=0,
+    help="Composable: width of the narrowest operands.  [default: 2]",
+)
+@click.option(
     "--tree-stages",
     type=int,
     default=0,
@@ -85,6 +91,7 @@ def generate(
     dataflow: str,
     max_reduction: int,
     mac_kind: str,
+    narrowest_bits: int,
     tree_stages: int,
     requantiser: str,
     level_bits: int,
@@ -128,6 +135,7 @@ def generate(
         name=name,
         dataflow=Dataflow(dataflow),
         mac_kind=MacKind(mac_kind),
+        narrowest_bits=narrowest_bits,
         max_reduction=max_reduction,
         requantiser=requantiser_spec,
         tree_stages=tree_stages,

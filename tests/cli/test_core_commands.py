@@ -61,6 +61,19 @@ def test_a_network_runs_on_a_core(folders, capfd):
 
 
 @needs_icarus
+def test_a_network_runs_on_a_composable_core(folders, tmp_path, capfd):
+    array = ("--mac-kind", "composable", "--act-bits", 8, "--weight-bits", 8, "--narrowest-bits", 4)
+    shape = ("--rows", 2, "--cols", 2, "--lanes", 1, "--for", folders / "net", "--out", tmp_path / "hw")
+    assert call(capfd, "generate", "--core", *array, *shape)[0] == 0
+    assert [mode.bits for mode in load_design(tmp_path / "hw").core.modes] == [8, 4]
+    rest = ("--network", folders / "net", "--random-images", "--images", 1, "--simulator", "icarus")
+    code, out, _ = call(capfd, "simulate", tmp_path / "hw", *rest, "--json")
+    result = json.loads(out)
+    assert (code, result["passed"]) == (0, True)
+    assert result["cycles"] == result["predicted_cycles"] > 0
+
+
+@needs_icarus
 def test_a_wrong_layer_is_the_verdict(folders, capfd, monkeypatch):
     run_layer = "pact_hw.golden.network.run_layer"
     original = sys.modules["pact_hw.golden.network"].run_layer

@@ -22,7 +22,15 @@ from hypothesis import strategies as st
 from pact_hw.compiler import compile_network
 from pact_hw.errors import InputError
 from pact_hw.golden import network as golden
-from pact_hw.spec import ActFormat, CoreSpec, HardwareSpec, RequantiserSpec, WeightEncoding, WeightFormat
+from pact_hw.spec import (
+    ActFormat,
+    CoreSpec,
+    HardwareSpec,
+    MacKind,
+    RequantiserSpec,
+    WeightEncoding,
+    WeightFormat,
+)
 from rtl_gen.core.emit import write_core
 from sim import core_run
 from sim.build import build
@@ -32,7 +40,7 @@ from sim.core_run import External, Job, core_bench, run_core
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "compiler"))
 
-from core_networks import networks, random_levels, random_tensors
+from core_networks import COMPOSABLE, networks, random_levels, random_tensors
 
 NETWORKS_AT_A_TIME = (6, 12)
 ROUNDS_A_CORE = 10
@@ -40,24 +48,39 @@ ROUNDS_A_CORE = 10
 core_run.LEAST_MEMORY_BYTES = 1 << 22
 
 
-def random_core(rng):
-    """A small core of any widths, with buffers that most small networks fit."""
-    lanes, cols = rng.choice([(1, 4), (2, 2), (4, 2), (4, 4), (8, 4), (2, 8)])
+def random_array(rng):
+    """A small array of any widths, fixed or composable."""
     encoding = rng.choice(list(WeightEncoding))
-    array = HardwareSpec(
+    if rng.random() < 0.4:
+        bits, narrowest, lanes, cols = rng.choice(COMPOSABLE)
+        widths = {"act": bits, "weight": bits}
+        kind = {"mac_kind": MacKind.COMPOSABLE, "narrowest_bits": narrowest}
+    else:
+        lanes, cols = rng.choice([(1, 4), (2, 2), (4, 2), (4, 4), (8, 4), (2, 8)])
+        weight_bits = rng.choice([1, 2, 4] if encoding is WeightEncoding.ODD else [2, 4, 5])
+        widths, kind = {"act": rng.choice([1, 2, 3, 4, 8]), "weight": weight_bits}, {}
+    widest = max(8, widths["act"])
+    return HardwareSpec(
         name="core",
-        act=ActFormat(bits=rng.choice([1, 2, 3, 4, 8])),
-        weight=WeightFormat(
-            bits=rng.choice([1, 2, 4] if encoding is WeightEncoding.ODD else [2, 4, 5]), encoding=encoding
-        ),
+        act=ActFormat(bits=widths["act"]),
+        weight=WeightFormat(bits=widths["weight"], encoding=encoding),
         rows=rng.choice([2, 3, 4, 6]),
         cols=cols,
         lanes=lanes,
         max_reduction=4608,
-        requantiser=RequantiserSpec(),
+        requantiser=RequantiserSpec(level_bits=widest, residual_bits=widest),
+        **kind,
     )
+
+
+def random_core(rng):
+    """A small core, with buffers that most small networks fit."""
+    array = random_array(rng)
+    cols = array.cols
     return CoreSpec(
         array=array,
+        widest_act_bits=max(8, array.act.bits),
+        widest_weight_bits=max(8, array.weight.bits),
         activation_words=rng.choice([1 << 12, 1 << 14, 100_000]),
         patch_words=rng.choice([64, 256, 1024]),
         weight_words=rng.choice([256, 2048]),

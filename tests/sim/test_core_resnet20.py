@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from pact_hw.cli.core import core_spec
-from pact_hw.compiler import examples
+from pact_hw.compiler import compile_network, examples
+from pact_hw.compiler.sizing import core_for
 from pact_hw.golden import network as golden
-from pact_hw.spec import ActFormat, HardwareSpec, WeightFormat
+from pact_hw.spec import ActFormat, HardwareSpec, MacKind, WeightFormat
 from rtl_gen.core.emit import write_core
 from sim import build
 from sim.core_simulate import simulate_network
@@ -26,6 +27,31 @@ def design(tmp_path_factory):
         name="pact_core", act=ActFormat(bits=4), weight=WeightFormat(bits=4), rows=8, cols=8, lanes=16
     )
     return write_core(core_spec(array, network=None, bus_bits=64), tmp_path_factory.mktemp("core"))
+
+
+def test_a_composable_core_runs_the_edges_in_one_pass(design, tmp_path):
+    """As large as the 4-bit core in its 4-bit mode; first and last layer in the 8-bit one."""
+    network = examples.resnet20(bits=4)
+    tensors = examples.random_tensors(network, seed=4)
+    array = HardwareSpec(
+        name="pact_core", act=ActFormat(bits=8), weight=WeightFormat(bits=8), rows=8, cols=8, lanes=4,
+        mac_kind=MacKind.COMPOSABLE, narrowest_bits=4,
+    )  # fmt: skip
+    core = core_for(network, tensors, array)
+    compiled = compile_network(network, tensors, core)
+    modes = {
+        layer.name: {compiled.operations[i]["mode"] for i in layer.operations} for layer in compiled.layers
+    }
+    assert modes["conv1"] == modes["linear"] == {0}
+    assert modes["layer1_0_conv1"] == modes["layer3_2_conv2"] == {1}
+    assert all(fields["weight_slices"] == 1 for fields in compiled.operations)
+    assert compiled.cycles < compile_network(network, tensors, design.core).cycles
+    composable = write_core(core, tmp_path / "core")
+    shape = (3, *network.shapes["input"])
+    images = np.random.default_rng(1).integers(network.input_act.min, network.input_act.max + 1, shape)
+    report = simulate_network(composable, network, tensors, images, folder=tmp_path)
+    assert not report.problems
+    assert report.to_json()["cycles"] == report.to_json()["predicted_cycles"]
 
 
 @pytest.mark.parametrize("bits", [4, 2])

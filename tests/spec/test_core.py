@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pact_hw.errors import InputError
-from pact_hw.spec import ActFormat, Dataflow, HardwareSpec, RequantiserSpec, WeightEncoding, WeightFormat
+from pact_hw.spec import (
+    ActFormat,
+    Dataflow,
+    HardwareSpec,
+    MacKind,
+    RequantiserSpec,
+    WeightEncoding,
+    WeightFormat,
+)
 from pact_hw.spec.core import CoreSpec, Depthwise
 
 WIDE = RequantiserSpec(level_bits=16, residual_bits=16)
@@ -32,6 +40,31 @@ def test_widths_of_an_8x16_core_of_4_bits():
     assert (core.requantisers, core.requantise_steps) == (8, 1)
     wide = CoreSpec(array=array(cols=16, lanes=1))
     assert (wide.word_channels, wide.lane_groups, wide.col_groups) == (16, 16, 1)
+
+
+def composable(bits=8, **members):
+    return array(bits, mac_kind=MacKind.COMPOSABLE, **{"lanes": 4, **members})
+
+
+def test_a_composable_core_holds_each_tensor_in_a_modes_codes():
+    core = CoreSpec(array=composable(narrowest_bits=4))
+    assert (core.word_bits, core.weight_word_bits) == (4 * 2 * 8, 8 * 4 * 2 * 8)
+    modes = [(m.bits, m.lanes, m.word_channels, m.beat_parts, m.level_parts) for m in core.modes]
+    assert modes == [(8, 4, 8, 1, 2), (4, 16, 16, 2, 1)]
+    assert [core.mode(bits).bits for bits in (1, 4, 5, 8, 9)] == [4, 4, 8, 8, 8]
+    assert (core.act_planes, core.weight_slices) == (1, 1)
+    fixed = CoreSpec(array=array())
+    assert [fixed.mode(bits).index for bits in (1, 4, 8)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("members", [{}, {"lanes": 1, "cols": 16}, {"bits": 4, "lanes": 2}])
+def test_each_code_of_a_word_is_multiplied_once(members):
+    for mode in CoreSpec(array=composable(**members), widest_act_bits=8).modes:
+        assert sorted(mode.lane_order) == list(range(mode.word_channels))
+        assert mode.beats(mode.word_channels * 3) == 3 * mode.word_channels // mode.lanes
+        assert mode.beats(0) == 0
+    # Where operands are narrowest, codes lie as they are multiplied.
+    assert list(mode.lane_order) == sorted(mode.lane_order, key=lambda place: place // mode.lanes)
 
 
 @given(st.integers(2, 6), st.integers(1, 16))
@@ -63,7 +96,17 @@ WRONG = [
         "a core's array is output",
     ),
     ({"array": array(requantiser=None)}, "a core's array needs a requantiser$"),
+    (
+        {"array": array(mac_kind=MacKind.BIT_SERIAL, requantiser=None)},
+        "a core's array is output-stationary and fixed or composable, not output-stationary and bit-serial$",
+    ),
     ({"array": array(tree_stages=1)}, "a core's array has tree_stages 0, not 1$"),
+    ({"array": array(pipeline=1)}, "a core's array has pipeline 0, not 1$"),
+    (
+        {"array": composable(), "depthwise": Depthwise.DIAGONAL, "widest_act_bits": 8},
+        "depthwise diagonal needs a fixed array, not a composable one$",
+    ),
+    ({"array": composable(lanes=3)}, r"of a core's lanes \(of 4 words each\) and cols .* not 12 and 8$"),
     ({"array": array(rows=1)}, "rows of a core must be an integer from 2 to 1024, not 1$"),
     (
         {"array": array(cols=3, lanes=9)},

@@ -10,10 +10,12 @@ from pact_hw.spec import (
     ActFormat,
     CoreSpec,
     HardwareSpec,
+    MacKind,
     RequantiserSpec,
     WeightFormat,
 )
 from pact_hw.spec.core import Depthwise
+from rtl_gen.core.composable import ComposableShadowedElement
 from rtl_gen.core.element import ShadowedElement
 from rtl_gen.layout import laid_out
 from rtl_gen.structure import adder_modules
@@ -29,7 +31,10 @@ def written_element(folder, act_bits, weight_bits, lanes, depthwise):
         act=ActFormat(bits=act_bits), weight=WeightFormat(bits=weight_bits), rows=2,
         cols=lanes, lanes=lanes, max_reduction=40, requantiser=RequantiserSpec(),
     )  # fmt: skip
-    element = ShadowedElement(CoreSpec(array=array, widest_weight_bits=8, depthwise=depthwise))
+    return written(folder, ShadowedElement(CoreSpec(array=array, widest_weight_bits=8, depthwise=depthwise)))
+
+
+def written(folder, element):
     text = "\n".join(laid_out(text, block) for block, text in modules([element]).items())
     path = folder / "mac_array.v"
     path.write_text(text + adder_modules("mac_array", text))
@@ -49,6 +54,17 @@ def test_both_bodies_are_proved_equal(tmp_path, act_bits, weight_bits, lanes, de
     done = prove(design, proof("mac_array_pe", "acc", "shadow"))
     assert done.returncode == 0, done.stdout[-2000:]
     assert "SAT proof finished - no model found: SUCCESS!" in done.stdout
+
+
+@pytest.mark.parametrize(("bits", "narrowest"), [(4, 2), pytest.param(8, 4, marks=pytest.mark.slow)])
+def test_both_bodies_of_a_composable_pe_are_proved_equal(tmp_path, bits, narrowest):
+    array = HardwareSpec(
+        act=ActFormat(bits=bits), weight=WeightFormat(bits=bits), rows=2, cols=2, lanes=1, max_reduction=40,
+        requantiser=RequantiserSpec(), mac_kind=MacKind.COMPOSABLE, narrowest_bits=narrowest,
+    )  # fmt: skip
+    design = written(tmp_path, ComposableShadowedElement(CoreSpec(array=array)))
+    done = prove(design, proof("mac_array_pe", "acc", "shadow"))
+    assert done.returncode == 0, done.stdout[-2000:]
 
 
 def test_a_wrong_body_is_not_proved(tmp_path):
