@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import product
 
-from pact_hw.spec import HardwareSpec
+from pact_hw.spec import HardwareSpec, WeightEncoding
 
 Key = tuple[int, ...]
 """As ``rtl_gen.composition.Key``: by level, the highest first, how many chunks' places."""
@@ -50,12 +50,14 @@ def composable_pe(spec: HardwareSpec, acc_bits: int) -> dict[str, float]:
 def composable_row(spec: HardwareSpec, total_bits: int) -> dict[str, float]:
     """Of a row whose sums of activations have ``total_bits``."""
     word_bits = spec.lanes * spec.act.bits
+    scaled = (total_bits + spec.weight.bits) * (len(spec.modes) - 1)
     return {
         "composable operand bits": word_bits * spec.operand_words,
         "arranged bits": word_bits * (spec.operand_words - 1),
         "composable total bits": total_bits,
         "composable corrected bits": spec.acc_bits,
-        "composable excess bits": (total_bits + spec.weight.bits) * (len(spec.modes) - 1),
+        "scaled bits": scaled,
+        "composable excess bits": scaled * (spec.weight.encoding is WeightEncoding.ODD),
         "composable one": 1,
     }
 

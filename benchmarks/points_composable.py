@@ -59,7 +59,7 @@ def more_fit_points() -> Iterator[HardwareSpec]:
     yield composable(4, 2, 4, cols=16)
     for bits, lanes in ((4, 4), (8, 2)):
         yield composable(bits, 2, lanes, encoding=TWOS)
-    for bits, residual in ((1, 0), (2, 0), (3, 0), (4, 0), (6, 0), (1, 1), (2, 2), (3, 2), (4, 2)):
+    for bits, residual in ((1, 0), (2, 0), (3, 0), (4, 0), (6, 0), (1, 1), (2, 2), (3, 2), (4, 2), (5, 1)):
         yield thresholds(bits, residual)
 
 
