@@ -4,6 +4,7 @@ from amaranth.utils import ceil_log2
 
 from pact_hw.spec import HardwareSpec, RequantiserSpec, WeightEncoding
 from rtl_gen.requantiser import output_bits, total_shape
+from rtl_gen.structure import is_placed, multiply_accumulate
 from rtl_gen.widths import acc_shape, act_sum_shape
 
 
@@ -21,20 +22,35 @@ def _operands(act: int, weight: int, lanes: int, acc: int) -> str:
     return " + ".join(terms)
 
 
+def _carries(spec: HardwareSpec) -> tuple[int, ...]:
+    """The columns of the carries that a PE's accumulator keeps, in bits above its number."""
+    return multiply_accumulate(spec)[1] if is_placed(spec) else ()
+
+
+def _value(spec: HardwareSpec, name: str) -> str:
+    """What accumulator ``name`` stands for."""
+    acc = acc_shape(spec).width
+    kept = [f"({acc + 1}'d0 | {name}[{acc + k}]) << {column}" for k, column in enumerate(_carries(spec))]
+    return " + ".join([f"{name}[{acc - 1}:0]", *(f"({carry})" for carry in kept)])
+
+
 def product_sum(spec: HardwareSpec) -> str:
     """A PE: acc <- (shift ? acc_in : acc) + sum of products."""
     acc = acc_shape(spec).width
+    width = acc + len(_carries(spec))
     act, weight = spec.act.bits, spec.weight.bits
-    inputs = {"shift": 1, "act": spec.lanes * act, "weight": spec.lanes * weight, "acc_in": acc}
+    inputs = {"shift": 1, "act": spec.lanes * act, "weight": spec.lanes * weight, "acc_in": width}
     return _module(
         inputs,
         [
-            f"wire [{acc - 1}:0] acc;",
+            f"wire [{width - 1}:0] acc;",
             "dut_pe dut (.clk(clk), .shift(shift), .act(act), .weight(weight), .acc_in(acc_in), .acc(acc));",
             f"reg [{acc - 1}:0] expected;",
-            "always @(posedge clk) expected <= (shift ? acc_in : expected) + "
+            f"wire [{acc - 1}:0] value = {_value(spec, 'acc')};",
+            f"wire [{acc - 1}:0] value_in = {_value(spec, 'acc_in')};",
+            "always @(posedge clk) expected <= (shift ? value_in : expected) + "
             f"{_operands(act, weight, spec.lanes, acc)};",
-            "assign fail = acc != expected;",
+            "assign fail = value != expected;",
         ],
     )
 
@@ -76,11 +92,12 @@ def correction(spec: HardwareSpec) -> str:
     Both come from stand-ins for the PE and the activations' adder, which give what stands at the row's
     operands.
     """
-    acc, total = acc_shape(spec).width, act_sum_shape(spec, spec.max_reduction).width
+    number, total = acc_shape(spec).width, act_sum_shape(spec, spec.max_reduction).width
+    acc = number + len(_carries(spec))
     out = spec.acc_bits
     act, weight = spec.lanes * spec.act.bits, spec.lanes * spec.weight.bits
     wide = out + 2
-    codes, levels = f"($signed({wide}'d0) | $signed({{1'b0, acc}}))", "$signed({1'b0, total})"
+    codes, levels = f"($signed({wide}'d0) | $signed({{1'b0, number}}))", "$signed({1'b0, total})"
     if spec.weight.encoding is WeightEncoding.ODD:
         value = f"2 * {codes} - {spec.weight.levels} * {levels}"
     else:
@@ -95,6 +112,8 @@ def correction(spec: HardwareSpec) -> str:
         {"act": act, "weight": weight},
         [
             f"wire [{acc - 1}:0] acc = weight;",
+            # An accumulator is a sum of bits of which none was lost, so that it may count as it stands.
+            f"wire [{number}:0] number = {_value(spec, 'acc')};",
             f"wire [{total - 1}:0] total = act;",
             f"wire [{out - 1}:0] sum;",
             "dut_row dut (.clk(clk), .accept(1'b1), .shift(1'b0), .clear(1'b0), .act(act), .weight(weight), "

@@ -18,7 +18,7 @@ from amaranth.hdl import Cat, Const, Module, Value
 from .arithmetic import named
 from .compressor import Adder, Bit, Builder
 
-LIMIT_PS = 950
+LIMIT_PS = 930
 """A carry that makes a bit of the next accumulator later than this is kept for the next cycle."""
 CARRY_COST = 2.8
 """Of a carry that is kept, in full adders (ASAP7): a register, a choice in shifts, an adder."""
@@ -81,11 +81,16 @@ def accumulate(columns: Sequence[Sequence[Bit]], kept: str, arrival: float) -> A
     return min((_accumulate(columns, kept, arrival, seed) for seed in range(tries)), key=lambda one: one.cost)
 
 
-def value(m: Module, name: str, register: Value, carries: Sequence[int]) -> Value:
-    """The number that ``register`` stands for, whose last bits are the ``carries`` of these columns."""
+def words(register: Value, carries: Sequence[int]) -> list[Value]:
+    """The numbers whose sum ``register`` stands for: its last bits are the ``carries`` of these columns."""
     if not carries:
-        return register
+        return [register]
     width = len(register) - len(carries)
     kept = dict(zip(carries, register[width:], strict=True))
-    word = Cat(*(kept.get(column, Const(0, 1)) for column in range(max(carries) + 1)))
-    return named(m, name, register[:width] + word, width)
+    return [register[:width], Cat(*(kept.get(column, Const(0, 1)) for column in range(max(carries) + 1)))]
+
+
+def value(m: Module, name: str, register: Value, carries: Sequence[int]) -> Value:
+    """The number that ``register`` stands for, as wide as without the ``carries``."""
+    number, *kept = words(register, carries)
+    return named(m, name, number + kept[0], len(number)) if kept else number

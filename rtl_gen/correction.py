@@ -10,7 +10,7 @@ from pact_hw.spec import HardwareSpec, WeightEncoding
 
 from .arithmetic import assign, corrected, delayed, excess, named
 from .block import Block, input_port, output_port
-from .carry_save import value
+from .carry_save import value, words
 
 SLOW_BITS = 24
 """A longer difference takes more than half a nanosecond in ASAP7."""
@@ -70,6 +70,21 @@ def exact_sum(
     if spec.tree_stages:
         return corrected_fast(m, spec, acc, too_large_by, upper)
     return corrected(spec, acc, too_large_by)
+
+
+def sum_at_once(m: Module, spec: HardwareSpec, acc: Value, carries: Sequence[int], total: Value) -> Value:
+    """As ``exact_sum`` without stages, but from the sum of activations ``total``, with one carry chain."""
+    found, *others = words(acc, carries)
+    bits = spec.weight.bits
+    if spec.weight.encoding is WeightEncoding.ODD:
+        found, *others = [Cat(Const(0, 1), word) for word in (found, *others)]
+        others.append(total)
+    else:
+        bits -= 1
+    for number, word in enumerate(others):
+        more = found + word
+        found = named(m, f"added_{number}", more, more.shape())
+    return found - (total << bits)
 
 
 class ColumnSum(Block):

@@ -13,7 +13,7 @@ from . import partial_products
 from .act_total import ActivationTotal
 from .arithmetic import act_sum, assign, excess, named, registered
 from .block import Block, input_port, output_port
-from .correction import ColumnSum, exact_sum, registered_excess, upper_difference
+from .correction import ColumnSum, exact_sum, registered_excess, sum_at_once, upper_difference
 from .delay import groups
 from .element import Element
 from .widths import act_sum_shape
@@ -64,6 +64,9 @@ class Row(Block):
         accs = Signal(spec.cols * width, name="acc")
         self._place_elements(m, operands, accs)
         total = self._act_total(m, act)
+        if not (spec.tree_stages or self._column_sum or spec.mac_kind is MacKind.COMPOSABLE):
+            assign(m, self.sum, "sum", sum_at_once(m, spec, accs[:width], self._pe.carries, total))
+            return
         if spec.tree_stages:
             too_large_by = registered_excess(m, spec, total, self._upper)
         else:
