@@ -119,7 +119,7 @@ def energy(rows: Rows) -> Figure:
             chosen = pick(rows, network=name, process=process, cores=core)
             stacked(axes, chosen, kinds, "bits")
             for index, row in enumerate(chosen):
-                text = f"{row['total_mj']:.3g}"
+                text = f"{row['total_mj']:#.3g}"
                 axes.text(index, row["total_mj"] * 1.01, text, ha="center", va="bottom", fontsize=7.5)
         line[0].set_ylabel(f"{core}\nenergy per image (mJ)")
     for axes, name in zip(panels[0], shown, strict=True):
