@@ -18,7 +18,7 @@ from amaranth.hdl import Cat, Const, Module, Value
 from .arithmetic import named
 from .compressor import Adder, Bit, Builder
 
-LIMIT_PS = 930
+LIMIT_PS = 945
 """A carry that makes a bit of the next accumulator later than this is kept for the next cycle."""
 CARRY_COST = 2.8
 """Of a carry that is kept, in full adders (ASAP7): a register, a choice in shifts, an adder."""

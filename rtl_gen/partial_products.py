@@ -20,7 +20,7 @@ from .arithmetic import elements, named
 from .block import Block, input_port, output_port
 from .compressor import Bit
 
-REGISTER_PS, GATE_PS, CHOICE_PS = 105, 32, 85
+REGISTER_PS, GATE_PS, CHOICE_PS = 105, 32, 105
 PAIR_MIN_BITS, PAIR_MIN_SIDE = 4, 4
 SERIAL_PAIR_MIN_BITS = 4
 
