@@ -11,7 +11,9 @@ from analysis.technology import generic_liberty
 from pact_hw.design import load_design
 from pact_hw.errors import InputError
 from pact_hw.spec import ActFormat, Dataflow, HardwareSpec, WeightEncoding, WeightFormat
+from rtl_gen import carry_save
 from rtl_gen.emit import write_design
+from rtl_gen.structure import multiply_accumulate
 from sim.products import random_products
 from sim.runner import simulate
 
@@ -72,6 +74,19 @@ def test_a_small_netlist_gives_the_array_s_results(tmp_path, library):
     assert report["passed"]
     assert report["mismatches"] == 0
     assert result["cells_by_kind"]["FA"] > 0
+
+
+def test_a_netlist_that_keeps_carries_gives_the_array_s_results(tmp_path, monkeypatch):
+    monkeypatch.setattr(carry_save, "LIMIT_PS", 330)
+    multiply_accumulate.cache_clear()
+    report, _ = gate_level(
+        tmp_path, (2, 2, 2, 3, WeightEncoding.ODD, Dataflow.OUTPUT_STATIONARY), generic_liberty()
+    )
+    multiply_accumulate.cache_clear()
+    (highest,) = re.findall(r"output \[(\d+):0\] acc;", (tmp_path / "netlist.v").read_text())
+    assert int(highest) > (50 * 3 * 3).bit_length()
+    assert report["passed"]
+    assert report["mismatches"] == 0
 
 
 def test_a_wrong_cell_is_caught(tmp_path):
