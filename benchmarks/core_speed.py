@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,7 @@ def main():
     parser.add_argument("--network", choices=sorted(examples.NETWORKS), default="resnet50")
     parser.add_argument("--bits", type=int, default=4)
     parser.add_argument("--array", default="8x8x16", help="rows x cols x lanes")
+    parser.add_argument("--words", type=int, default=0, help="activation words, fewer than it takes")
     parser.add_argument("--folder", type=Path, default=None, help="where files are left")
     arguments = parser.parse_args()
     rows, cols, lanes = map(int, arguments.array.split("x"))
@@ -61,6 +63,8 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
         core = core_for(network, tensors, array)
+        if arguments.words:
+            core = replace(core, activation_words=arguments.words, program_words=1 << 16)
         step("sizing the core")
         design = write_core(core, folder / "core")
         step("generating Verilog")

@@ -24,11 +24,13 @@ from pact_hw.progress import SILENT, Progress
 from pact_hw.spec import digest
 from pact_hw.tools import Tool, verilator
 
-from .compiler import Compiler, cache_folder, call, compiler_for, whole_folder
+from .compiler import Compiler, cache_folder, call, compiler_for, keep_newest, whole_folder
 from .errors import SimulationError
 
 ONE_FILE_BYTES = 4_000_000
 """Generated C++ up to this size is compiled as one file: reading the headers is most of the work."""
+KEPT_PROGRAMS = 500
+"""Simulators in the cache, the last ones that were used; half a megabyte each, large ones several."""
 KEEP_PE_ABOVE = 256
 """Arrays with more PEs keep the PE as a function instead of flattening it: a minute instead of many."""
 _MACOS_LINK = (  # as in Verilator's make rules
@@ -99,6 +101,7 @@ def build(
     folder = _folder(design, bench, compiler, waves=waves)
     program = folder / bench.top
     if program.exists():
+        os.utime(folder)
         return program
     with (
         progress.task(f"building the simulator of {design.top}"),
@@ -113,6 +116,7 @@ def build(
             f"-Wl,-rpath,{libs}", f"-L{libs}", "-lcocotbvpi_verilator",
         ]  # fmt: skip
         call(link + [_MACOS_LINK] * (sys.platform == "darwin"))
+    keep_newest(folder.parent, KEPT_PROGRAMS)
     return program
 
 

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,16 @@ def whole_folder(folder: Path) -> Iterator[Path]:
                     raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def keep_newest(folder: Path, count: int) -> None:
+    """Remove all but the ``count`` things in ``folder`` that were made or used last."""
+    made = []
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):  # another process does the same
+            made.append((path.stat().st_mtime, path))
+    for _, path in sorted(made, reverse=True)[count:]:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def call(command: Sequence[str], cwd: Path | None = None, environment: dict[str, str] | None = None) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +15,20 @@ from pact_hw.files import write_json
 from pact_hw.golden import network as golden
 from pact_hw.golden.matmul import Int64
 from pact_hw.progress import SILENT, Progress
-from pact_hw.spec import NetworkSpec
+from pact_hw.spec import NetworkSpec, digest
 from pact_hw.spec.network import INPUT
+from pact_hw.spec.registers import CoreError
 
 from .build import build
-from .core_check import LayerResult, check_run, run_problem
+from .core_check import check_run, run_problem
+from .core_journal import Done, Journal
 from .core_range import Part, part
-from .core_report import CoreReport, summed
+from .core_report import CoreReport
 from .core_run import LEAST_MEMORY_BYTES, CoreRun, External, Job, Waves, core_bench, run_core
 from .simulator import Kind
 
+BATCH_SECONDS = 20
+"""About so long the simulator runs before what it did is compared and kept."""
 SPEED = "speed.json"
 """Beside a simulator: how fast it was in its last run."""
 _CYCLES_X_MACS = {Kind.VERILATOR: 1e8, Kind.ICARUS: 3e4}
@@ -50,7 +54,8 @@ def simulate_network(
     Every level that the core writes is compared with ``pact_hw.golden``, every operation's cycles with
     the schedule, and the logits. ``first_layer`` and ``last_layer`` cut the run to a range, whose
     operands come from the reference. ``waves`` leaves an FST of a window of the first image's cycles,
-    from a second run.
+    from a second run. ``folder`` keeps what is done: a run that was killed goes on with the first image
+    that was not.
 
     Raises:
         InputError: the design is no core, the network does not fit it, or a tool is missing.
@@ -60,28 +65,71 @@ def simulate_network(
     levels = golden.input_levels(network, tensors, images)
     compiled = compile_network(network, tensors, core)
     cut = part(network, compiled, first_layer, last_layer)
-    expected = [_values(network, tensors, image) for image in levels]
-    cycles = cut.compiled.cycles * len(levels)
+    journal = Journal(folder, _key(design, cut, levels, external, kind))
+    done = journal.load()
+    if done.images:
+        with progress.task(f"going on behind image {done.images - 1}, as a run before did not end"):
+            pass
+    cycles = cut.compiled.cycles * (len(levels) - done.images)
     measured = _measured(design, kind, progress)
-    predicted = cycles / _speed(design, kind, measured)
-    with progress.task(f"{cycles:,} cycles, about {predicted:.0f} s"):
+    speed = _speed(design, kind, measured)
+    with progress.task(f"{cycles:,} cycles, about {cycles / speed:.0f} s"):
         pass
-    jobs = [Job(part=cut, values=values) for values in expected]
-    run = run_core(design, jobs, folder=folder, external=external, kind=kind, progress=progress)
-    if run.seconds > 1 and measured is not None:
-        write_json(measured, {"cycles_per_second": run.cycles / run.seconds})
+    at_a_time = max(1, int(BATCH_SECONDS * speed / cut.compiled.cycles))
+    while done.images < len(levels):
+        batch = levels[done.images : done.images + at_a_time]
+        jobs = [Job(part=cut, values=_values(network, tensors, image)) for image in batch]
+        run = run_core(design, jobs, folder=folder, external=external, kind=kind, progress=progress)
+        if run.seconds > 1 and measured is not None:
+            write_json(measured, {"cycles_per_second": run.cycles / run.seconds})
+        done = _with(done, network, cut, jobs, run)
+        if not _ended(run, jobs):
+            break
+        journal.keep(done)
+    journal.close()
     files: tuple[str, ...] = ()
     if waves is not None:
+        job = Job(part=cut, values=_values(network, tensors, levels[0]))
         run_core(
-            design,
-            jobs[:1],
-            folder=folder / "waves",
-            external=external,
-            waves=waves,
-            progress=progress,
-        )
+            design, [job], folder=folder / "waves", external=external, waves=waves, progress=progress
+        )  # fmt: skip
         files = (str(folder / "waves" / waves.file),)
-    return replace(_report(design, network, cut, expected, run), predicted_seconds=predicted, files=files)
+    return CoreReport(
+        design=design.top,
+        core_digest=design.digest,
+        network=network.name,
+        network_digest=network.digest,
+        images=done.images,
+        layers=done.layers,
+        problems=done.problems,
+        classes=done.classes if _to_the_end(network, cut) else None,
+        predicted_seconds=cycles / speed,
+        simulated_cycles=done.cycles,
+        seconds=done.seconds,
+        files=files,
+    )
+
+
+def _key(design: Design, cut: Part, levels: Int64, external: External | None, kind: Kind) -> str:
+    """Stands for everything that the results of a run depend on."""
+    return digest(
+        [
+            hashlib.sha256(data).hexdigest()
+            for data in (design.verilog.read_bytes(), cut.compiled.model, levels.tobytes())
+        ]
+        + [str(levels.shape), [layer.name for layer in cut.compiled.layers], str(external), kind.value]
+    )
+
+
+def _to_the_end(network: NetworkSpec, cut: Part) -> bool:
+    return cut.compiled.layers[-1].name == network.layers[-1].name
+
+
+def _ended(run: CoreRun, jobs: list[Job]) -> bool:
+    """Whether every image came to its end."""
+    return len(run.records) == len(jobs) and all(
+        record.came and record.error is CoreError.NONE for record in run.records
+    )
 
 
 def _values(network: NetworkSpec, tensors: golden.Tensors, levels: Int64) -> dict[str, Int64]:
@@ -107,29 +155,14 @@ def _speed(design: Design, kind: Kind, measured: Path | None) -> float:
     return _CYCLES_X_MACS[kind] / design.hardware.macs_per_cycle
 
 
-def _report(
-    design: Design, network: NetworkSpec, cut: Part, expected: list[dict[str, Int64]], run: CoreRun
-) -> CoreReport:
-    layers: list[list[LayerResult]] = []
-    problems = []
-    for index, record in enumerate(run.records):
-        layers.append(check_run(cut.compiled, record, expected[index]))
+def _with(done: Done, network: NetworkSpec, cut: Part, jobs: list[Job], run: CoreRun) -> Done:
+    """``done``, and what was found in ``run``."""
+    layers, problems, classes = [], [], []
+    for number, (record, job) in enumerate(zip(run.records, jobs, strict=False), done.images):
+        layers.append(check_run(cut.compiled, record, job.values))
         problem = run_problem(record, layers[-1], cut.compiled)
         if problem is not None:
-            problems.append(f"image {index}, {problem}")
-    to_the_end = cut.compiled.layers[-1].name == network.layers[-1].name
-    return CoreReport(
-        design=design.top,
-        core_digest=design.digest,
-        network=network.name,
-        network_digest=network.digest,
-        images=len(run.records),
-        layers=summed(layers),
-        problems=tuple(problems),
-        classes=tuple(int(cut.compiled.decode(r.results).sum(axis=(1, 2)).argmax()) for r in run.records)
-        if to_the_end
-        else None,
-        predicted_seconds=0.0,
-        simulated_cycles=run.cycles,
-        seconds=run.seconds,
-    )
+            problems.append(f"image {number}, {problem}")
+        if _to_the_end(network, cut):
+            classes.append(int(cut.compiled.decode(record.results).sum(axis=(1, 2)).argmax()))
+    return done.and_then(layers, problems, classes, run.cycles, run.seconds)
