@@ -45,7 +45,7 @@ def test_the_coefficients_are_those_of_the_table(tmp_path):
 def test_areas_are_kept_and_not_measured_twice(tmp_path):
     library = tmp_path / "own.lib"
     library.write_text(generic_liberty())
-    command = [sys.executable, "benchmarks/area.py", f"own={library}", "--bits", "1", "--lanes", "1"]
+    command = [sys.executable, "benchmarks/area.py", f"own={library}", "--bits", "2x1", "--lanes", "1"]
     command += ["--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "area.json")]
     for _ in range(2):
         subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120, check=True)
@@ -57,4 +57,4 @@ def test_areas_are_kept_and_not_measured_twice(tmp_path):
         result = json.loads(kept.read_text())
         kept.write_text(json.dumps(result | {"area_um2_per_mac": 7.0}))
     assert row["um2_per_mac"] == 7.0
-    assert "| own | 1x1 | 1 | 0 | 7.0 |" in (tmp_path / "area.md").read_text()
+    assert "| own | 2x1 | 1 | 0 | 7.0 |" in (tmp_path / "area.md").read_text()
