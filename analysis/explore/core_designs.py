@@ -63,6 +63,12 @@ def core_array(design: Mapping[str, Any]) -> HardwareSpec:
     )
 
 
+def products(array: HardwareSpec, bits: int) -> int:
+    """Products of ``bits``-bit operands that one multiplier of ``array`` makes in a cycle."""
+    levels = sum(mode >= bits for mode in array.modes[1:])
+    return int(4**levels)
+
+
 def _metrics(design: Mapping[str, Any]) -> dict[str, float]:
     if design["network"] not in CORE_NETWORKS or design["cores"] != 1:
         return {}
@@ -86,7 +92,7 @@ def _metrics(design: Mapping[str, Any]) -> dict[str, float]:
     clock_hz = 1e9 * design["clock_ghz"]
     bytes_per_cycle = min(run.core.bus_bits / 8, 1e9 * design["bandwidth_gb_per_s"] / clock_hz)
     seconds = run.waiting_cycles(bytes_per_cycle) / clock_hz
-    peak = clock_hz * array.macs_per_cycle
+    peak = clock_hz * array.macs_per_cycle * products(array, design["act_bits"])
     return {
         "images_per_s": 1 / seconds,
         "latency_ms": 1e3 * seconds * design["batch"],

@@ -80,6 +80,14 @@ def test_a_diagonal_runs_depthwise_layers():
     assert sum(fields["diagonal"] for fields in compiled.operations) >= 13
 
 
+def test_a_composable_array_makes_more_of_narrow_layers():
+    narrow = {"mac_kind": "composable", "lanes": 1, "bus_bits": 128}
+    wide, half, quarter = (metrics(act_bits=b, weight_bits=b, **narrow) for b in (8, 4, 2))
+    assert wide["peak_tmac_per_s"] == half["peak_tmac_per_s"] / 4 == quarter["peak_tmac_per_s"] / 16
+    assert wide["compute_cycles"] > 3 * half["compute_cycles"] > 3 * quarter["compute_cycles"]
+    assert all(0.4 < found["utilisation"] < 1 for found in (wide, half, quarter))
+
+
 def test_a_narrow_bus_is_waited_for():
     wide, narrow = (metrics(bandwidth_gb_per_s=bandwidth) for bandwidth in (np.inf, 0.5))
     assert wide["images_per_s"] == pytest.approx(1e9 / wide["compute_cycles"], rel=0.2)
