@@ -20,7 +20,9 @@ from .arithmetic import elements, named
 from .block import Block, input_port, output_port
 from .compressor import Bit
 
-REGISTER_PS, GATE_PS, CHOICE_PS = 105, 32, 105
+REGISTER_PS, GATE_PS = 105, 32
+CHOICE_PS, CHOICE_FAN_OUT_PS = 85, 2.5
+"""Of a choice of nothing, and more for each bit that it chooses."""
 PAIR_MIN_BITS, PAIR_MIN_SIDE = 4, 4
 SERIAL_PAIR_MIN_BITS = 4
 
@@ -178,13 +180,14 @@ def product_bits(spec: HardwareSpec, width: int) -> tuple[list[str], list[list[B
         start = pair * (3 * a + 1)
         parts = [f"{{1'b0, {added}[{start + k * a + a - 1}:{start + k * a}]}}" for k in (0, 1)]
         parts.append(f"{added}[{start + 3 * a}:{start + 2 * a}]")
+        arrival = REGISTER_PS + CHOICE_PS + CHOICE_FAN_OUT_PS * a
         for j in range(w):
             name = f"product_{pair}_{j}"
             chosen = [f"{gates}[{(3 * pair + k) * w + j}]" for k in range(3)]
             gated = [f"{part} & {_repeat(gate, a + 1)}" for part, gate in zip(parts, chosen, strict=True)]
             lines.append(f"wire {_span(a + 1)}{name} = ({') | ('.join(gated)});")
             for i in range(a):
-                columns[i + j].append(Bit(REGISTER_PS + CHOICE_PS, f"{name}[{i}]", 0))
+                columns[i + j].append(Bit(arrival, f"{name}[{i}]", 0))
             columns[a + j].append(Bit(REGISTER_PS + GATE_PS, f"{name}[{a}]"))
     return lines, columns
 
