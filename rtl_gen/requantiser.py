@@ -71,12 +71,8 @@ class Requantiser(Block):
     def _total(self, m: Module, load_products: Value, load_total: Value) -> Signal:
         """The registered sum that is to be shifted, behind the registered products."""
         acc, mult, add = self.acc.as_signed(), self.mult.as_signed(), self.add.as_signed()
-        product = Signal(signed(len(acc) + len(mult)))
         total = Signal(total_shape(self._spec, self._requantiser))
-
-        product_next = named(m, "product_next", acc * mult, product.shape())
-        with m.If(load_products):
-            m.d.sync += product.eq(product_next)
+        product = self._product(m, acc, mult, load_products)
         products_sum: Value = product
         if self._requantiser.residual_bits:
             residual_mult = self.residual_mult.as_signed()
@@ -92,6 +88,14 @@ class Requantiser(Block):
         with m.If(load_total):
             m.d.sync += total.eq(total_next)
         return total
+
+    def _product(self, m: Module, acc: Value, mult: Value, load: Value) -> Signal:
+        """The registered product of the accumulator."""
+        product = Signal(signed(len(acc) + len(mult)))
+        product_next = named(m, "product_next", acc * mult, product.shape())
+        with m.If(load):
+            m.d.sync += product.eq(product_next)
+        return product
 
     def _level(self, m: Module, total: Signal) -> Signal:
         """``total``, shifted and saturated."""

@@ -82,8 +82,8 @@ class Engine(Block):
         assert not driven
 
     def _driven_by_bus(self, m: Module, wires: Wires) -> Inputs:
-        """Words from the bus go to their buffers; and what the outside sees of the writer."""
-        core, data = self._core, self.write_data
+        """Beats from the bus go to their buffers; and what the outside sees of the writer."""
+        core, part = self._core, {"write_part": self.write_part, "write_data": self.write_data}
 
         def written(destination: Destination) -> Value:
             chosen = self.write_valid & (self.write_destination == destination)
@@ -105,16 +105,16 @@ class Engine(Block):
         ]
         return {
             "program": {
-                "write_enable": written(Destination.PROGRAM), "write_data": data[:WORD_BITS],
+                "write_enable": written(Destination.PROGRAM), "write_data": self.write_data[:WORD_BITS],
                 "write_address": address(core.program_words),
             },
-            "weights": {"write_valid": weights, "write_data": data[: core.weight_word_bits]},
+            "weights": {"write_valid": weights, "write_last": self.write_last, **part},
             "requantise": {
-                "write_enable": written(Destination.CONSTANTS), "write_data": data[: core.constant_word_bits],
+                "write_enable": written(Destination.CONSTANTS), **part,
                 "write_address": address(core.constant_words),
             },
             "activations": {
-                "bus_valid": activations, "bus_data": data[: core.word_bits],
+                "bus_valid": activations, "bus_part": self.write_part, "bus_data": self.write_data,
                 "bus_address": address(core.activation_words),
             },
         }  # fmt: skip

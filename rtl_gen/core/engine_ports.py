@@ -6,19 +6,14 @@ from pact_hw.design import Port
 from pact_hw.spec import CoreSpec
 from pact_hw.spec.core import ADDRESS_BITS as BUS_ADDRESS_BITS
 from pact_hw.spec.core import RESULT_BITS
-from pact_hw.spec.program import WORD_BITS
 
 from ..block import input_port, output_port
 from .sequencer import COUNT_BITS
 from .sizes import buffer_bits
+from .transfers import part_bits
 
 DESTINATION_BITS = 2
 ADDRESS_BITS = 24
-
-
-def write_bits(core: CoreSpec) -> int:
-    """Width of the widest word that the bus brings."""
-    return max(WORD_BITS, core.weight_word_bits, core.constant_word_bits, core.word_bits)
 
 
 def result_bits(core: CoreSpec) -> int:
@@ -35,11 +30,13 @@ def engine_ports(core: CoreSpec) -> list[Port]:
         output_port("error", 4, "why it stopped (CoreError), until a reset"),
         input_port("transfers_done", 16, "transfers that are complete, since the start"),
         output_port("operations_done", 16, "operations that have ended, since the start"),
-        input_port("write_valid", 1, "a word from the bus is offered, and held until taken"),
-        output_port("write_ready", 1, "the word is taken"),
+        input_port("write_valid", 1, "a bus beat of a word is offered, and held until taken"),
+        output_port("write_ready", 1, "the beat is taken"),
         input_port("write_destination", DESTINATION_BITS, "program, weights, constants or activations"),
         input_port("write_address", ADDRESS_BITS, "word; not used by weights"),
-        input_port("write_data", write_bits(core), "the lowest bits are used"),
+        input_port("write_data", core.bus_bits, "the beat"),
+        input_port("write_part", part_bits(core), "which beat of the word: bits from this times bus_bits on"),
+        input_port("write_last", 1, "the word's last one"),
         output_port("result_start", 1, "an operation begins: what it offers goes to its place in memory"),
         output_port("result_words", 1, "it is a store: words of the activation buffer, not rows of sums"),
         output_port("result_offset", BUS_ADDRESS_BITS, "bytes behind the results', or the input's address"),

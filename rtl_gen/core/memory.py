@@ -12,21 +12,30 @@ from ..block import Block, input_port, output_port
 class Memory(Block):
     """Memory with one write port and synchronous reads, which hold their data until the next read.
 
-    A read in the cycle of a write gives what was there before. No initial values.
+    A read in the cycle of a write gives what was there before. No initial values. ``parts`` are the widths,
+    lowest first, of what can be written apart: memories of their own for those that infer them.
     """
 
     _MustUse__silence = True  # it is written as Verilog: Amaranth would miss its use
 
     def __init__(
-        self, name: str, *, depth: int, width: int, parts: int = 1, reads: Sequence[str] = ("read",)
+        self,
+        name: str,
+        *,
+        depth: int,
+        width: int,
+        parts: Sequence[int] = (),
+        reads: Sequence[str] = ("read",),
     ) -> None:
-        self._depth, self._width, self._write_parts, self._reads = depth, width, parts, reads
+        assert not parts or sum(parts) == width
+        self._depth, self._width, self._parts, self._reads = depth, width, tuple(parts) or (width,), reads
         self.address_bits = max(1, ceil_log2(depth))
-        enable = "write" if parts == 1 else f"write this of {parts} parts of the word, lowest first"
+        count = len(self._parts)
+        enable = "write" if count == 1 else f"write this of {count} parts of the word, lowest first"
         super().__init__(
             name,
             [
-                input_port("write_enable", parts, enable),
+                input_port("write_enable", count, enable),
                 input_port("write_address", self.address_bits, f"0 to {depth - 1}"),
                 input_port("write_data", width, "word"),
                 *(
@@ -43,13 +52,18 @@ class Memory(Block):
 
     def body(self) -> list[str]:
         """As ``Block.body``: what synthesis knows as a memory."""
-        lines = [f"reg [{self._width - 1}:0] words [0:{self._depth - 1}];", "always @(posedge clk) begin"]
-        if self._write_parts == 1:
-            lines.append("  if (write_enable) words[write_address] <= write_data;")
-        else:
-            size = self._width // self._write_parts
-            for part in range(self._write_parts):
-                span = f"[{(part + 1) * size - 1}:{part * size}]"
-                lines.append(f"  if (write_enable[{part}]) words[write_address]{span} <= write_data{span};")
-        lines += [f"  if ({read}_enable) {read}_data <= words[{read}_address];" for read in self._reads]
+        names = ["words"] if len(self._parts) == 1 else [f"words_{n}" for n in range(len(self._parts))]
+        lines = [
+            f"reg [{width - 1}:0] {name} [0:{self._depth - 1}];"
+            for name, width in zip(names, self._parts, strict=True)
+        ]
+        lines.append("always @(posedge clk) begin")
+        low = 0
+        for number, (name, width) in enumerate(zip(names, self._parts, strict=True)):
+            this, span = ("", "") if len(names) == 1 else (f"[{number}]", f"[{low + width - 1}:{low}]")
+            lines.append(f"  if (write_enable{this}) {name}[write_address] <= write_data{span};")
+            low += width
+        for read in self._reads:
+            word = ", ".join(f"{name}[{read}_address]" for name in reversed(names))
+            lines.append(f"  if ({read}_enable) {read}_data <= {{{word}}};")
         return [*lines, "end"]

@@ -20,7 +20,9 @@ BOUNDARY_BYTES = 4096
 OUTSTANDING_BURSTS = 8
 """A power of two; with bursts of 2 kB on a bus of 64 bits, a latency of 1700 cycles is hidden."""
 INCREMENTING = 1
-_WRITE_PORTS = ("write_valid", "write_ready", "write_destination", "write_address", "write_data")
+_WRITE_PORTS = (
+    "write_valid", "write_ready", "write_destination", "write_address", "write_part", "write_last",
+)  # fmt: skip
 
 
 def axi_read_ports(spec: CoreSpec) -> list[Port]:
@@ -75,6 +77,7 @@ class ReadDma(Block):
                 input_port("operations_done", 16, "since the start"),
                 output_port("transfers_done", 16, "since the start"),
                 *(port for port in self._unpacker.ports if port.name in _WRITE_PORTS),
+                output_port("write_data", spec.bus_bits, "the beat"),
             ],
             [self._records, self._unpacker],
         )
@@ -91,23 +94,19 @@ class ReadDma(Block):
         record = named(m, "record_comes", chosen(come[:-1], list(is_record)), 1)
         wanted = named(m, "data_come", self.m_axi_rvalid & ~record & ~dropping, 1)
         clear = named(m, "clear", self.start | self.stop, 1)
-        unpacker_ready, transfer_next, transfer_done = (
-            Signal(name=name) for name in ("unpacker_ready", "transfer_next", "transfer_done")
-        )
+        unpacker_ready, transfer_ends = Signal(name="unpacker_ready"), Signal(name="transfer_ends")
 
-        fields = self._place_records(m, clear, taken & record & ~dropping, ask_record, transfer_next)
+        fields = self._place_records(m, clear, taken & record & ~dropping, ask_record, transfer_ends)
         self._unpacker.place(
             m,
             "unpacker",
             clear=clear,
             beat_valid=wanted,
             beat_ready=unpacker_ready,
-            beat_data=self.m_axi_rdata,
             destination=fields["unpack_destination"],
             address=fields["unpack_address"],
             words=fields["unpack_words"],
-            transfer_next=transfer_next,
-            transfer_done=transfer_done,
+            transfer_ends=transfer_ends,
             **{name: getattr(self, name) for name in _WRITE_PORTS},
         )
 
@@ -123,12 +122,13 @@ class ReadDma(Block):
         m.d.comb += [
             self.idle.eq(~(active | under_way.any() | self.m_axi_arvalid)),
             self.bus_error.eq(~dropping & taken & self.m_axi_rresp[1]),
+            self.write_data.eq(self.m_axi_rdata),
             self.m_axi_rready.eq(dropping | record | unpacker_ready),
             self.m_axi_arsize.eq(self._beat_bits),
             self.m_axi_arburst.eq(INCREMENTING),
             self.m_axi_arid.eq(0),
         ]
-        self._count(m, active, transfer_done)
+        self._count(m, active, transfer_ends)
         free = named(m, "address_free", ~self.m_axi_arvalid | self.m_axi_arready, 1)
         may_ask = named(m, "may_ask", free & ~dropping & (under_way != OUTSTANDING_BURSTS), 1)
         m.d.sync += self.m_axi_arvalid.eq(asking | (self.m_axi_arvalid & ~self.m_axi_arready))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.utils import ceil_log2
 
 from pact_hw.spec import CoreSpec
@@ -15,7 +15,7 @@ from ..requantiser import Requantiser
 from .memory import Memory
 from .operand import level_bits
 from .sizes import constant_bits, field_ports, group_bits
-from .transfers import chosen
+from .transfers import arriving, beat_parts, chosen, part_bits
 
 
 class LevelRequantiser(Requantiser):
@@ -47,6 +47,17 @@ class LevelRequantiser(Requantiser):
         total = self._total(m, self.multiply, self.sum_up)
         m.d.comb += self.data.eq(self._level(m, total))
 
+    def _product(self, m: Module, acc: Value, mult: Value, load: Value) -> Signal:
+        """The product as the sum of two registered ones: half the multiplier is not the longest path."""
+        half = len(mult) // 2
+        low = Signal(signed(len(acc) + half), name="product_low")
+        high = Signal(signed(len(acc) + len(mult) - half), name="product_high")
+        low_next = named(m, "product_low_next", acc * mult[:half], low.shape())
+        high_next = named(m, "product_high_next", acc * mult[half:].as_signed(), high.shape())
+        with m.If(load):
+            m.d.sync += [low.eq(low_next), high.eq(high_next)]
+        return named(m, "product", (high << half) + low, signed(len(acc) + len(mult)))
+
 
 class Requantise(Block):
     """Three stages behind the sums. What belongs to a row goes along with it.
@@ -61,16 +72,23 @@ class Requantise(Block):
         self._core = core
         self._requantiser = LevelRequantiser(core)
         r, cols = core.requantiser, core.array.cols
+        self._parts = {name: beat_parts(core.bus_bits, bits) for name, bits in _constant_bits(core).items()}
         self._constants = {
-            name: Memory(f"{core.name}_memory_{name}", depth=core.constant_words, width=cols * bits)
-            for name, bits in (("mults", 2 * r.mult_bits), ("adds", r.add_bits), ("shifts", r.shift_bits))
+            name: Memory(
+                f"{core.name}_memory_{name}",
+                depth=core.constant_words,
+                width=sum(part.bits for part in parts),
+                parts=[part.bits for part in parts],
+            )
+            for name, parts in self._parts.items()
         }
         super().__init__(
             f"{core.name}_requantise",
             [
                 input_port("write_enable", 1, "constants from the bus"),
                 input_port("write_address", ceil_log2(core.constant_words), "word"),
-                input_port("write_data", core.constant_word_bits, ""),
+                input_port("write_part", part_bits(core), "which beat of it"),
+                input_port("write_data", core.bus_bits, "the beat"),
                 *field_ports(core, self.fields),
                 input_port("done", 1, "sums are whole from the next cycle on"),
                 input_port("constant", constant_bits(core), "with done: word of their constants"),
@@ -107,16 +125,16 @@ class Requantise(Block):
                 m.d.sync += constant.eq(constants[-1])
             constants.append(constant)
 
-        written = self._written(m)
         read: dict[str, Signal] = {}
         for stage, (name, memory) in enumerate(self._constants.items()):
-            read[name] = Signal(len(written[name]), name=name)
+            which, data = arriving(self._parts[name], self.write_data, self.write_part)
+            read[name] = Signal(len(data), name=name)
             memory.place(
                 m,
                 f"memory_{name}",
-                write_enable=self.write_enable,
+                write_enable=Mux(self.write_enable, which, 0),
                 write_address=self.write_address,
-                write_data=written[name],
+                write_data=data,
                 read_enable=firsts[stage],
                 read_address=constants[stage],
                 read_data=read[name],
@@ -170,16 +188,19 @@ class Requantise(Block):
                 found.append(value)
         return stages, parts, firsts, lasts
 
-    def _written(self, m: Module) -> dict[str, Signal]:
-        """The parts of a word of constants, by memory: mult and residual_mult, add, shift of each column."""
-        r = self._core.requantiser
-        parts: dict[str, list[Signal]] = {name: [] for name in self._constants}
-        for channel in elements(self.write_data, self._core.array.cols):
-            after_mult, after_add = r.mult_bits, r.mult_bits + r.add_bits
-            parts["mults"] += [channel[:after_mult], channel[after_add + r.shift_bits :]]
-            parts["adds"].append(channel[after_mult:after_add])
-            parts["shifts"].append(channel[after_add : after_add + r.shift_bits])
-        return {name: Cat(*values) for name, values in parts.items()}
+
+def _constant_bits(core: CoreSpec) -> dict[str, list[tuple[int, int]]]:
+    """Which bits (first, how many) of a word of constants are in which memory, channel by channel."""
+    r = core.requantiser
+    found: dict[str, list[tuple[int, int]]] = {"mults": [], "adds": [], "shifts": []}
+    for channel in range(core.array.cols):
+        mult = channel * core.channel_constant_bits
+        add = mult + r.mult_bits
+        shift = add + r.add_bits
+        found["mults"] += [(mult, r.mult_bits), (shift + r.shift_bits, r.mult_bits)]
+        found["adds"].append((add, r.add_bits))
+        found["shifts"].append((shift, r.shift_bits))
+    return found
 
 
 def _groups(values: Value, count: int) -> list[Value]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
 from pact_hw.spec import CoreSpec
 from pact_hw.spec.program import TRANSFER_FIELDS, TRANSFER_WORDS, WORD_BITS, Destination
@@ -30,6 +31,39 @@ def word_bits(spec: CoreSpec) -> dict[Destination, int]:
 def word_beats(spec: CoreSpec) -> dict[Destination, int]:
     """Bus beats that a word of each destination takes."""
     return {destination: -(-bits // spec.bus_bits) for destination, bits in word_bits(spec).items()}
+
+
+class Part(NamedTuple):
+    """Bits of a word that come in one bus beat, and that a memory has side by side."""
+
+    beat: int
+    first: int
+    """Of the word's bits."""
+    bits: int
+
+
+def beat_parts(bus_bits: int, ranges: Sequence[tuple[int, int]]) -> list[Part]:
+    """The parts of a memory that holds ``ranges`` (first bit, bits) of a word, one behind the other."""
+    parts: list[Part] = []
+    for begin, bits in ranges:
+        first, end = begin, begin + bits
+        while first < end:
+            beat = first // bus_bits
+            width = min(end, (beat + 1) * bus_bits) - first
+            parts.append(Part(beat, first, width))
+            first += width
+    return parts
+
+
+def arriving(parts: Sequence[Part], data: Value, part: Value) -> tuple[Value, Value]:
+    """Which of ``parts`` bus beat number ``part``, ``data``, is; and data for all of them."""
+    beats = Cat(*(part == each.beat for each in parts))
+    return beats, Cat(*(data[each.first % len(data) :][: each.bits] for each in parts))
+
+
+def part_bits(spec: CoreSpec) -> int:
+    """Of the number of a word's beat."""
+    return max(1, (max(word_beats(spec).values()) - 1).bit_length())
 
 
 def depths(spec: CoreSpec) -> dict[Destination, int]:

@@ -9,6 +9,7 @@ from pact_hw.spec import CoreSpec
 from ..arithmetic import named
 from ..block import Block, input_port, output_port
 from .memory import Memory
+from .transfers import arriving, beat_parts, part_bits
 
 
 class WeightRing(Block):
@@ -23,16 +24,22 @@ class WeightRing(Block):
 
     def __init__(self, core: CoreSpec) -> None:
         self._core = core
+        self._parts = beat_parts(core.bus_bits, [(0, core.weight_word_bits)])
         self._memory = Memory(
-            f"{core.name}_memory_weights", depth=core.weight_words, width=core.weight_word_bits
+            f"{core.name}_memory_weights",
+            depth=core.weight_words,
+            width=core.weight_word_bits,
+            parts=[part.bits for part in self._parts],
         )
         super().__init__(
             f"{core.name}_weights",
             [
                 input_port("stay", 1, "of the operation: its weights stay until its end"),
-                input_port("write_valid", 1, "a word from the bus"),
+                input_port("write_valid", 1, "a beat of a word from the bus"),
                 output_port("write_ready", 1, "there is room for it"),
-                input_port("write_data", core.weight_word_bits, ""),
+                input_port("write_part", part_bits(core), "which one"),
+                input_port("write_last", 1, "the word's last one"),
+                input_port("write_data", core.bus_bits, ""),
                 input_port("wanted", 1, "a beat needs a word"),
                 input_port("issue", 1, "and takes it"),
                 input_port("again", 1, "next is the n-tile's first word"),
@@ -69,8 +76,9 @@ class WeightRing(Block):
             self.never.eq(self.missing & full),
         ]
         write_next = after("write", write)
-        with m.If(taken):
+        with m.If(taken & self.write_last):
             m.d.sync += write.eq(write_next)
+        which, data = arriving(self._parts, self.write_data, self.write_part)
         again = named(m, "again", self.tile_end & self.stay & ~self.last, 1)
         with m.If(self.issue):
             m.d.sync += read.eq(Mux(self.again, n_first, Mux(again, oldest, following)))
@@ -81,9 +89,9 @@ class WeightRing(Block):
         self._memory.place(
             m,
             "memory",
-            write_enable=taken,
+            write_enable=Mux(taken, which, 0),
             write_address=write[:bits],
-            write_data=self.write_data,
+            write_data=data,
             read_enable=self.issue,
             read_address=read[:bits],
             read_data=self.data,

@@ -80,7 +80,7 @@ class Bench:
         # As deep as memory controllers are, so that it is the master that limits.
         self.ram.read_if.ar_channel.queue_occupancy_limit = 64
         self.words, self.beats, self.first, self.last = [], 0, None, None
-        self.cycle = 0
+        self.cycle = self.word = 0
         cocotb.start_soon(self.watch())
 
     @classmethod
@@ -117,7 +117,11 @@ class Bench:
                 self.last = self.cycle
             if engine.write_valid.value == 1 and engine.write_ready.value == 1:
                 destination = Destination(int(engine.write_destination.value))
-                value = int(engine.write_data.value) & ((1 << word_bits(SPEC)[destination]) - 1)
+                part = int(engine.write_part.value)
+                self.word = (self.word if part else 0) | int(engine.write_data.value) << part * SPEC.bus_bits
+                if engine.write_last.value != 1:
+                    continue
+                value = self.word & ((1 << word_bits(SPEC)[destination]) - 1)
                 address = 0 if destination is Destination.WEIGHTS else int(engine.write_address.value)
                 self.words.append((destination, address, value))
 

@@ -1,6 +1,6 @@
 // Runs an engine. Arguments: list, seed, share of cycles without a word, share without room for results, most
 // cycles, and optionally the cycle of a reset, after which all begins anew ("restart").
-// The list is what the bus brings: "w DESTINATION ADDRESS HEX", "t" (a transfer is complete), "a N" (wait for N
+// The list is what the bus brings: "w DESTINATION ADDRESS PART LAST HEX", "t" (a transfer is complete), "a N" (wait for N
 // operations). Output: "o CYCLE ADDRESS MASK DATA" (written levels), "r SUMS", "op DONE CYCLES STALLS",
 // "end ENDED ERROR CYCLES STALLS OPERATIONS LEFT_OVER".
 #include "Vtop.h"
@@ -31,17 +31,17 @@ template <class T> std::string get(const T& port) {
         return s;
     }
 }
-struct Word { char kind; long a, b; std::string data; };
+struct Word { char kind; long a, b; std::string data; long part, last; };
 int main(int argc, char** argv) {
     std::vector<Word> list;
     FILE* f = fopen(argv[1], "r");
     int seed = atoi(argv[2]); double gap = atof(argv[3]); double held = atof(argv[4]); long limit = atol(argv[5]);
     long restart = argc > 6 ? atol(argv[6]) : -1;
-    char kind; static char data[65536]; long a, b;
+    char kind; static char data[65536]; long a, b, part, last;
     while (fscanf(f, " %c", &kind) == 1) {
-        if (kind == 'w') { if (fscanf(f, "%ld %ld %65535s", &a, &b, data) != 3) return 3; list.push_back({kind, a, b, data}); }
-        else if (kind == 'a') { if (fscanf(f, "%ld", &a) != 1) return 3; list.push_back({kind, a, 0, ""}); }
-        else list.push_back({kind, 0, 0, ""});
+        if (kind == 'w') { if (fscanf(f, "%ld %ld %ld %ld %65535s", &a, &b, &part, &last, data) != 5) return 3; list.push_back({kind, a, b, data, part, last}); }
+        else if (kind == 'a') { if (fscanf(f, "%ld", &a) != 1) return 3; list.push_back({kind, a, 0, "", 0, 0}); }
+        else list.push_back({kind, 0, 0, "", 0, 0});
     }
     std::mt19937 random(seed); std::uniform_real_distribution<double> unit(0, 1);
     VerilatedContext context; context.randReset(2); context.randSeed(seed + 1);
@@ -64,6 +64,7 @@ int main(int argc, char** argv) {
             else {
                 if (unit(random) < gap) break;
                 top.write_valid = 1; top.write_destination = list[at].a; top.write_address = list[at].b;
+                top.write_part = list[at].part; top.write_last = list[at].last;
                 put(top.write_data, list[at].data); break;
             }
         }

@@ -63,8 +63,12 @@ def bus_words(core, transfers, model, image):
         size = -(-bits[t["destination"]] // core.bus_bits) * core.bus_bits // 8
         for word in range(t["words"]):
             start = t["source"] + word * size
-            value = int.from_bytes(data[start : start + size], "little")
-            lines.append(f"w {t['destination']} {t['address'] + word} {value:x}")
+            beat = core.bus_bits // 8
+            for part in range(size // beat):
+                at = start + part * beat
+                value = int.from_bytes(data[at : at + beat], "little")
+                last = int(part == size // beat - 1)
+                lines.append(f"w {t['destination']} {t['address'] + word} {part} {last} {value:x}")
         lines.append("t")
     return lines
 

@@ -1,14 +1,14 @@
 """A block with the engine's ports that keeps what it is sent and gives it back: for the core's outside.
 
 A program of one word says how many words are to come before it ends. It sends each activation word,
-repeated, as a row of results, waits in every cycle without a word, and counts that as a stall.
+repeated, as a row of results, waits in every cycle without a beat, and counts that as a stall.
 """
 
 from amaranth.hdl import Mux, Signal
 
 from pact_hw.spec.program import Destination
 from rtl_gen.block import Block, input_port, output_port
-from rtl_gen.core.transfers import word_bits
+from rtl_gen.core.transfers import part_bits, word_bits
 
 
 class StandIn(Block):
@@ -18,6 +18,7 @@ class StandIn(Block):
 
     def __init__(self, spec):
         self._word_bits = word_bits(spec)[Destination.ACTIVATIONS]
+        assert self._word_bits <= spec.bus_bits
         super().__init__(
             f"{spec.name}_engine",
             [
@@ -31,7 +32,9 @@ class StandIn(Block):
                 output_port("write_ready", 1, ""),
                 input_port("write_destination", 2, ""),
                 input_port("write_address", 24, ""),
-                input_port("write_data", max(word_bits(spec).values()), ""),
+                input_port("write_data", spec.bus_bits, ""),
+                input_port("write_part", part_bits(spec), ""),
+                input_port("write_last", 1, ""),
                 output_port("result_start", 1, ""),
                 output_port("result_words", 1, ""),
                 output_port("result_offset", 32, ""),
@@ -66,7 +69,7 @@ class StandIn(Block):
                 # A program of 0xFFFF.... is one that cannot be executed.
                 bad = self.write_data[:32] == 0xFFFFFFFF
                 m.d.sync += [left.eq(self.write_data[:24]), self.error.eq(Mux(bad, 1, 0))]
-            with m.Elif(taken):
+            with m.Elif(taken & self.write_last):
                 m.d.sync += left.eq(left - 1)
             with m.If(taken & (self.write_destination == Destination.ACTIVATIONS)):
                 m.d.sync += [

@@ -17,7 +17,15 @@ sys.path.insert(0, str(HERE))
 from core_spec import core_spec  # noqa: E402
 from stand_in import StandIn  # noqa: E402
 
-SEEN = ("write_valid", "write_ready", "write_destination", "write_address", "write_data")
+SEEN = (
+    "write_valid",
+    "write_ready",
+    "write_destination",
+    "write_address",
+    "write_data",
+    "write_part",
+    "write_last",
+)
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,7 @@ def run_changed(small, folder, operation, changes, *, limit=20_000):
     words = encode(FIELDS, {**compiled.operations[operation], **changes}, WORDS)
     for number, word in enumerate(words):
         address = operation * WORDS + number
-        lines[address] = f"w 0 {address} {word:x}"
+        lines[address] = f"w 0 {address} 0 1 {word:x}"
     return run_engine(program, folder, lines, limit=limit)
 
 
@@ -249,7 +249,7 @@ def test_weights_that_cannot_come_are_an_error(small, tmp_path):
     core, program, _, levels, compiled = small
     lines = bus_words(core, compiled.transfers, compiled.model, compiled.input_bytes(levels))
     words = encode(FIELDS, {**compiled.operations[0], "kernel_y": 2000}, WORDS)
-    lines[:WORDS] = [f"w 0 {number} {word:x}" for number, word in enumerate(words)]
+    lines[:WORDS] = [f"w 0 {number} 0 1 {word:x}" for number, word in enumerate(words)]
     at = next(number for number, line in enumerate(lines) if line.startswith("w 1"))
     lines = [*lines[:at], *[lines[at]] * (core.weight_words + 10)]
     _, end = run_engine(program, tmp_path, lines, limit=20_000)
@@ -260,9 +260,9 @@ def test_a_program_without_an_end_is_an_error(small, tmp_path):
     core, program, _, _, compiled = small
     fields = {**compiled.operations[1], "after_transfers": 0}
     words = encode(FIELDS, fields, WORDS) * (core.program_words // WORDS)
-    lines = [f"w 0 {number} {word:x}" for number, word in enumerate(words)]
+    lines = [f"w 0 {number} 0 1 {word:x}" for number, word in enumerate(words)]
     rest = range(len(words), core.program_words)
-    lines += [f"w 0 {number} {int(Opcode.MAX):x}" for number in rest]
+    lines += [f"w 0 {number} 0 1 {int(Opcode.MAX):x}" for number in rest]
     _, end = run_engine(program, tmp_path, [*lines, "t"], limit=200_000)
     assert end["error"] in (CoreError.ADDRESS_RANGE, CoreError.BAD_OPERATION)
 
