@@ -153,8 +153,11 @@ def _run(
         except InputError as error:
             if "no BELs remaining" not in str(error):
                 raise
-            need = ", ".join(f"{number} {name}" for name, number in _counted(chip, whole).items())
-            raise InputError(f"it does not fit: {need} are needed, the scan chain's included") from None
+            need = _counted(chip, whole)
+            raise InputError(
+                f"it does not fit: {need['luts']:,} LUTs, {need['ffs']:,} flip-flops, {need['dsps']:,} DSP "
+                f"blocks and {need['rams']:,} block RAMs are needed, the scan chain's included"
+            ) from None
         report = json.loads((folder / "report.json").read_text())
     found = _counted(chip, whole - chain) | {
         f"scan_{name}": number for name, number in _counted(chip, chain).items() if name in ("luts", "ffs")
