@@ -73,16 +73,19 @@ def require_models(space: Space) -> None:
     for probe in _probes(space, kinds):
         parameters = space.columns(np.array([probe], np.int64))
         design = {name: values[0] for name, values in parameters.items()}
-        what = f"{design['mac_kind']} {design['dataflow']} arrays"
-        if design["chip"] == CORE:
-            known = {*parameters, *(CORE_METRICS if design["network"] in CORE_NETWORKS else ())}
-            what = f"a core (which has {', '.join(CORE_NETWORKS)})"
+        what = f"{design['mac_kind']} {design['dataflow']} arrays with {design['network']}"
+        if design["chip"] == CORE and design["network"] not in CORE_NETWORKS:
+            known = set()
+            what = f"{design['network']} on a core, only of {', '.join(CORE_NETWORKS)}"
+        elif design["chip"] == CORE:
+            known = {*parameters, *CORE_METRICS}
+            what = "a core"
         else:
             columns = {**parameters, **evaluate_columns(parameters)}
             known = {name for name in wanted if not np.isnan(np.float64(columns[name][0]))}
         for metric in wanted:
             if metric not in known:
-                raise InputError(f"{metric}: there is no model of it for {what} with {design['network']}")
+                raise InputError(f"{metric}: there is no model of it for {what}")
 
 
 def _probes(space: Space, kinds: Sequence[str]) -> Iterator[int]:

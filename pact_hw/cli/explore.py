@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import InputError
 from ..files import read
 from .options import FILE, command, out
 from .output import Output, facts
@@ -70,6 +71,8 @@ def explore(
         raise click.UsageError("--liberty is for --refine")
     output = Output(as_json=as_json)
     space = Space.load(space_file)
+    if refine and "core" in space.axes["chip"]:
+        raise InputError("--refine measures arrays; of cores: generate --core, then simulate (docs/core.md)")
     if space.method.search and scheduler is None:
         if workers not in (None, 1):
             raise click.UsageError(f"--workers {workers}: a search's small steps run in this process alone")

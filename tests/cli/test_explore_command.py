@@ -140,3 +140,13 @@ def test_refinement_by_real_synthesis_and_simulation(run, tmp_path):
     code, out, err = run(*call)
     assert json.loads(out)["refined"] == result["refined"]
     assert "Yosys" not in err
+
+
+def test_cores_are_not_refined_as_arrays(run, tmp_path):
+    text = SPACE.read_text().replace('network = "resnet50"', 'network = "resnet20"\nchip = "core"')
+    (tmp_path / "space.toml").write_text(text)
+    code, _, err = run("explore", tmp_path / "space.toml", "--out", tmp_path / "out", "--refine", 1)
+    assert code == 2
+    assert err == (
+        "pact-hw: --refine measures arrays; of cores: generate --core, then simulate (docs/core.md)\n"
+    )
