@@ -1,6 +1,6 @@
 """Area of a core without its memories, by what it is for, beside its array.
 
-    python benchmarks/core_area.py LIBERTY [--array 8x8x16] [--bits 4] [--requantisers 8 4 2 1]
+    python benchmarks/core_area.py LIBERTY [--array 8x8x16] [--bits 4] [--requantisers 8 1] [--for resnet50]
 
 Takes minutes for each number of requantisers. Memories are left out: they are macros in any technology.
 """
@@ -11,6 +11,8 @@ import tempfile
 from pathlib import Path
 
 from analysis.synthesis import synthesise
+from pact_hw.compiler import examples
+from pact_hw.compiler.sizing import core_for
 from pact_hw.design import Design, save_manifest
 from pact_hw.files import write_text
 from pact_hw.spec import ActFormat, CoreSpec, HardwareSpec, RequantiserSpec, WeightFormat
@@ -18,10 +20,21 @@ from rtl_gen.core.emit import write_core
 
 _MEMORY = re.compile(r"^module (\w+_memory_\w+) \((.*?)^\);.*?^endmodule", re.DOTALL | re.MULTILINE)
 PARTS = {
-    "array": ("array", "row", "pe", "choices", "choice", "act_total"),
+    "array": ("array", "row", "pe", "choices", "choice", "act_total", "act_words", "weight_words"),
     "requantisers": ("requantise", "requantiser"),
     "sums of passes and windows": ("sums", "sum"),
-    "loops and addresses": ("drain", "loader", "passes", "pace", "operand", "weights", "patches", "writer"),
+    "loops and addresses": (
+        "drain",
+        "loader",
+        "passes",
+        "pace",
+        "operand",
+        "weights",
+        "patches",
+        "lane_group",
+        "writer",
+        "store",
+    ),
     "sequencer": ("sequencer",),
     "AXI": ("read_dma", "transfer_records", "unpacker", "registers", "result_writer", "control"),
 }
@@ -60,6 +73,9 @@ def main() -> None:
     parser.add_argument("--bits", type=int, default=4)
     parser.add_argument("--edge-bits", type=int, default=8, help="widest levels and weights")
     parser.add_argument("--mult-bits", type=int, default=24)
+    parser.add_argument(
+        "--for", dest="network", choices=["resnet20", "resnet50"], help="sized for this network"
+    )
     parser.add_argument("--requantisers", type=int, nargs="*", default=[8, 4, 2, 1])
     arguments = parser.parse_args()
     rows, cols, lanes = map(int, arguments.array.split("x"))
@@ -69,11 +85,16 @@ def main() -> None:
         requantiser=RequantiserSpec(mult_bits=arguments.mult_bits, add_bits=32, max_shift=24),
     )  # fmt: skip
     for count in arguments.requantisers:
-        core = CoreSpec(
-            array=array, widest_act_bits=arguments.edge_bits, widest_weight_bits=arguments.edge_bits,
-            activation_words=4096, patch_words=64, weight_words=128, constant_words=16, program_words=2048,
-            requantisers=count,
-        )  # fmt: skip
+        if arguments.network:
+            network = getattr(examples, arguments.network)(arguments.bits)
+            tensors = examples.random_tensors(network, 1)
+            core = core_for(network, tensors, array, requantisers=count)
+        else:
+            core = CoreSpec(
+                array=array, widest_act_bits=arguments.edge_bits, widest_weight_bits=arguments.edge_bits,
+                activation_words=4096, patch_words=64, weight_words=128, constant_words=16,
+                program_words=2048, requantisers=count,
+            )  # fmt: skip
         found = areas(core, arguments.liberty)
         beside = sum(found.values()) - found["array"]
         print(f"{count} requantisers: {beside / found['array']:.0%} beside the array")

@@ -15,8 +15,11 @@ def output_bits(spec: HardwareSpec, requantiser: RequantiserSpec) -> int:
     return max(requantiser.level_bits, spec.acc_bits)
 
 
-def total_shape(spec: HardwareSpec, requantiser: RequantiserSpec) -> Shape:
-    """Shape of ``acc mult + residual residual_mult + add``: holds every value, and what leaves."""
+def total_shape(spec: HardwareSpec, requantiser: RequantiserSpec, residual_mult_bits: int = 0) -> Shape:
+    """Shape of ``acc mult + residual residual_mult + add``: holds every value, and what leaves.
+
+    ``residual_mult`` has ``mult_bits`` bits if not said otherwise.
+    """
 
     def signed_ends(bits: int) -> tuple[int, int]:
         return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
@@ -25,7 +28,7 @@ def total_shape(spec: HardwareSpec, requantiser: RequantiserSpec) -> Shape:
     residuals = (0, (1 << requantiser.residual_bits) - 1)
     terms = [
         [a * b for a in signed_ends(spec.acc_bits) for b in mult],
-        [a * b for a in residuals for b in mult],
+        [a * b for a in residuals for b in signed_ends(residual_mult_bits or requantiser.mult_bits)],
         signed_ends(requantiser.add_bits),
     ]
     exact = signed_bits(sum(map(min, terms)), sum(map(max, terms)))
@@ -71,7 +74,7 @@ class Requantiser(Block):
     def _total(self, m: Module, load_products: Value, load_total: Value) -> Signal:
         """The registered sum that is to be shifted, behind the registered products."""
         acc, mult, add = self.acc.as_signed(), self.mult.as_signed(), self.add.as_signed()
-        total = Signal(total_shape(self._spec, self._requantiser))
+        total = Signal(self._total_shape())
         product = self._product(m, acc, mult, load_products)
         products_sum: Value = product
         if self._requantiser.residual_bits:
@@ -88,6 +91,9 @@ class Requantiser(Block):
         with m.If(load_total):
             m.d.sync += total.eq(total_next)
         return total
+
+    def _total_shape(self) -> Shape:
+        return total_shape(self._spec, self._requantiser)
 
     def _product(self, m: Module, acc: Value, mult: Value, load: Value) -> Signal:
         """The registered product of the accumulator."""

@@ -64,7 +64,11 @@ def diagonal_sums(layer: LayerSpec, array: HardwareSpec) -> tuple[int, int]:
 def check_constants(layer: LayerSpec, values: dict[str, Int64], core: CoreSpec) -> None:
     """Refuse constants that ``core``'s requantiser cannot hold."""
     spec = core.requantiser
-    for name, bits in (("mult", spec.mult_bits), ("residual_mult", spec.mult_bits), ("add", spec.add_bits)):
+    for name, bits in (
+        ("mult", spec.mult_bits),
+        ("residual_mult", core.residual_mult_bits),
+        ("add", spec.add_bits),
+    ):
         end = 1 << (bits - 1)
         if values[name].min() < -end or values[name].max() >= end:
             worst = max(values[name].tolist(), key=abs)

@@ -173,7 +173,7 @@ def _constant_bytes(core: CoreSpec, constants: Constants, word_bytes: int) -> by
     spec, cols = core.requantiser, core.array.cols
     widths = (
         (constants.mult, spec.mult_bits), (constants.add, spec.add_bits), (constants.shift, spec.shift_bits),
-        (constants.residual_mult, spec.mult_bits),
+        (constants.residual_mult, core.residual_mult_bits),
     )  # fmt: skip
     parts = [
         to_bits(values.reshape(-1, cols)[:, [col]], bits) for col in range(cols) for values, bits in widths

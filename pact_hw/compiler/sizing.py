@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ..golden.network import Tensors
@@ -66,7 +67,8 @@ def core_for(
     sums = [signed_bits(*_sums(layer, roomy)) for layer in layers]
     core = replace(
         roomy,
-        array=replace(roomy.array, requantiser=_requantiser(works, widest)),
+        array=replace(roomy.array, requantiser=_requantiser(works, layers, widest)),
+        residual_mult_bits=_bits(works, "residual_mult"),
         sum_bits=max(roomy.array.acc_bits, *sums),
         weight_words=_power(2 * max(work.tile_weights for work in works)),
         constant_words=_power(2 * max((x.n_tiles for x in works if x.constants is not None), default=0)),
@@ -86,25 +88,21 @@ def _power(words: int) -> int:
     return max(16, 1 << max(0, words - 1).bit_length())
 
 
-def _requantiser(works: list[Work], level_bits: int) -> RequantiserSpec:
-    found = [work.constants for work in works if work.constants is not None]
+def _bits(works: list[Work], name: str) -> int:
+    """Of the constants called ``name``."""
+    found = [getattr(work.constants, name) for work in works if work.constants is not None]
+    ends = [int(end) for values in found for end in (values.min(), values.max())]
+    return max(2, signed_bits(min([0, *ends]), max([0, *ends])))
 
-    def bits(names: tuple[str, ...]) -> int:
-        ends = [
-            int(end)
-            for c in found
-            for name in names
-            for v in [getattr(c, name)]
-            for end in (v.min(), v.max())
-        ]
-        return max(2, signed_bits(min([0, *ends]), max([0, *ends])))
 
+def _requantiser(works: list[Work], layers: Sequence[LayerSpec], level_bits: int) -> RequantiserSpec:
+    shifts = [int(work.constants.shift.max()) for work in works if work.constants is not None]
     return RequantiserSpec(
-        mult_bits=bits(("mult", "residual_mult")),
-        add_bits=bits(("add",)),
-        max_shift=max([0, *(int(c.shift.max()) for c in found)]),
+        mult_bits=_bits(works, "mult"),
+        add_bits=_bits(works, "add"),
+        max_shift=max([0, *shifts]),
         level_bits=level_bits,
-        residual_bits=level_bits,
+        residual_bits=max([1, *(layer.residual_act.bits for layer in layers if layer.residual_act)]),
     )
 
 

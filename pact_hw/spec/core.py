@@ -72,6 +72,7 @@ class CoreSpec:
         bus_bits: Width of the data bus.
         sum_bits: Width of a sum behind the array, two's complement; by default whatever the widest formats
             can give. While slices are summed up it may wrap; only the end must fit.
+        residual_mult_bits: Width of the residual operand's multiplier; by default as wide as the sum's.
         requantisers: How many there are, a divisor of ``cols``; by default as many. With fewer a row of
             sums takes ``requantise_steps`` cycles.
         depthwise: How the array runs depthwise convolutions.
@@ -87,6 +88,7 @@ class CoreSpec:
     program_words: int = 4096
     bus_bits: int = 64
     sum_bits: int = 0
+    residual_mult_bits: int = 0
     requantisers: int = 0
     depthwise: Depthwise = Depthwise.NONE
 
@@ -119,7 +121,11 @@ class CoreSpec:
                 f"of a core's lanes{words} and cols one must be the other times a power of two, "
                 f"not {lanes} and {array.cols}"
             )
-        levels = min(array.requantiser.level_bits, array.requantiser.residual_bits)
+        levels = array.requantiser.level_bits
+        check_int("residual_bits of a core's requantiser", array.requantiser.residual_bits, 1, levels)
+        if self.residual_mult_bits == 0:
+            object.__setattr__(self, "residual_mult_bits", array.requantiser.mult_bits)
+        check_int("residual_mult_bits", self.residual_mult_bits, 2, 56)
         check_int("widest_act_bits", self.widest_act_bits, array.act.bits, levels)
         check_int("widest_weight_bits", self.widest_weight_bits, array.weight.bits, MAX_BITS)
         for name in ("activation_words", "patch_words", "weight_words", "constant_words", "program_words"):
@@ -200,7 +206,8 @@ class CoreSpec:
     def channel_constant_bits(self) -> int:
         """Width of one channel's constants: mult, add, shift, residual_mult, from the lowest bit."""
         requantiser = self.requantiser
-        return 2 * requantiser.mult_bits + requantiser.add_bits + requantiser.shift_bits
+        mults = requantiser.mult_bits + self.residual_mult_bits
+        return mults + requantiser.add_bits + requantiser.shift_bits
 
     @property
     def constant_word_bits(self) -> int:

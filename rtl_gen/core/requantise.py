@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 from amaranth.utils import ceil_log2
 
 from pact_hw.spec import CoreSpec
 
 from ..arithmetic import elements, named
 from ..block import Block, input_port, output_port
-from ..requantiser import Requantiser
+from ..requantiser import Requantiser, total_shape
 from .memory import Memory
 from .operand import level_bits
 from .sizes import constant_bits, field_ports, group_bits
@@ -26,6 +26,7 @@ class LevelRequantiser(Requantiser):
         # The requantiser sees sums over the widest formats.
         self._spec = replace(core.array, acc_bits=core.sum_bits)
         self._requantiser = requantiser
+        self._residual_mult_bits = core.residual_mult_bits
         Block.__init__(
             self,
             f"{core.name}_requantiser",
@@ -35,7 +36,7 @@ class LevelRequantiser(Requantiser):
                 input_port("acc", core.sum_bits, "stage 1: sum, two's complement"),
                 input_port("mult", requantiser.mult_bits, "stage 1: two's complement"),
                 input_port("residual", requantiser.residual_bits, "stage 1: level, unsigned"),
-                input_port("residual_mult", requantiser.mult_bits, "stage 1: two's complement"),
+                input_port("residual_mult", core.residual_mult_bits, "stage 1: two's complement"),
                 input_port("add", requantiser.add_bits, "stage 2: two's complement"),
                 input_port("shift", requantiser.shift_bits, "stage 3: unsigned"),
                 input_port("limit", requantiser.level_bits, "stage 3: highest level, unsigned"),
@@ -46,6 +47,9 @@ class LevelRequantiser(Requantiser):
     def _build(self, m: Module) -> None:
         total = self._total(m, self.multiply, self.sum_up)
         m.d.comb += self.data.eq(self._level(m, total))
+
+    def _total_shape(self) -> Shape:
+        return total_shape(self._spec, self._requantiser, self._residual_mult_bits)
 
     def _product(self, m: Module, acc: Value, mult: Value, load: Value) -> Signal:
         """The product as the sum of two registered ones: half the multiplier is not the longest path."""
@@ -197,7 +201,7 @@ def _constant_bits(core: CoreSpec) -> dict[str, list[tuple[int, int]]]:
         mult = channel * core.channel_constant_bits
         add = mult + r.mult_bits
         shift = add + r.add_bits
-        found["mults"] += [(mult, r.mult_bits), (shift + r.shift_bits, r.mult_bits)]
+        found["mults"] += [(mult, r.mult_bits), (shift + r.shift_bits, core.residual_mult_bits)]
         found["adds"].append((add, r.add_bits))
         found["shifts"].append((shift, r.shift_bits))
     return found

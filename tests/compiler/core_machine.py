@@ -110,7 +110,8 @@ class Machine:
         r = self.core.requantiser
         bits = bits.reshape(len(bits), self.array.cols, -1)
         found, at = [], 0
-        for width, sign in ((r.mult_bits, 1), (r.add_bits, 1), (r.shift_bits, 0), (r.mult_bits, 1)):
+        residual_mult_bits = self.core.residual_mult_bits
+        for width, sign in ((r.mult_bits, 1), (r.add_bits, 1), (r.shift_bits, 0), (residual_mult_bits, 1)):
             value = bits[..., at : at + width] @ (1 << np.arange(width))
             found.append(signed(value, width) if sign else value)
             at += width

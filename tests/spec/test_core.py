@@ -34,6 +34,7 @@ def test_widths_of_an_8x16_core_of_4_bits():
     assert (core.word_channels, core.lane_groups, core.col_groups, core.word_bits) == (16, 1, 2, 64)
     assert core.weight_word_bits == 8 * 16 * 4
     assert core.channel_constant_bits == 24 + 24 + 48 + 6
+    assert replace(core, residual_mult_bits=9).channel_constant_bits == 24 + 9 + 48 + 6
     assert (core.act_planes, core.weight_slices) == (4, 2)
     # 4608 products of 2**14 - 1 and 255: 34.2 bits, and a sign
     assert core.sum_bits == 36
@@ -118,6 +119,11 @@ WRONG = [
     ({"patch_words": 8}, "patch_words must be an integer from 16 to 16777216, not 8$"),
     ({"bus_bits": 48}, "bus_bits must be 32, 64, 128, 256 or 512, not 48$"),
     ({"sum_bits": 12}, "sum_bits must be an integer from 21 to 62, not 12$"),
+    ({"residual_mult_bits": 57}, "residual_mult_bits must be an integer from 2 to 56, not 57$"),
+    (
+        {"array": array(requantiser=RequantiserSpec(residual_bits=0))},
+        "residual_bits of a core's requantiser must be an integer from 1 to 8, not 0$",
+    ),
     ({"requantisers": 3}, "requantisers must be a divisor of the 8 cols, not 3$"),
     ({"depthwise": True}, "depthwise must be a Depthwise, not True$"),
 ]

@@ -58,12 +58,12 @@ SHAPES = {  # rows, cols, lanes, act bits, weight bits
 }
 MORE = {
     # Addresses have more bits than the fields of lines and pixels.
-    "tiny": {"activation_words": 1 << 17},
+    "tiny": {"activation_words": 1 << 17, "residual_mult_bits": 31},
     # No size is a power of two.
     "uneven": {"activation_words": 8001, "patch_words": 777, "weight_words": 1555, "constant_words": 99},
     "one requantiser": {"requantisers": 1},
     "two requantisers": {"requantisers": 2},
-    "more columns": {"requantisers": 2},
+    "more columns": {"requantisers": 2, "residual_mult_bits": 22},
     "composable and wide": {"widest_act_bits": 16, "widest_weight_bits": 16},
     "diagonal": {"depthwise": Depthwise.DIAGONAL},
     "diagonal pairs": {"depthwise": Depthwise.DIAGONAL, "requantisers": 2},
