@@ -12,7 +12,8 @@ cores // c pixels. Every core then runs its share as its kind does:
   runs on half as many cores.
 - our own arrays: exactly ``pact_hw.spec.schedule`` of each core's share; groups run one after the other.
   The MACs have one precision: a wider layer is cut into digits, which takes
-  ceil(act / act_bits) ceil(weight / weight_bits) passes.
+  ceil(act / act_bits) ceil(weight / weight_bits) passes. A composable array runs each layer in the
+  narrowest mode that holds its operands, which has so many more lanes.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ def compute(workload: Workload, system: System, widths: Widths, constants: Const
         CoreKind.PACT: _pact,
         CoreKind.OUTPUT_STATIONARY: _output_stationary,
         CoreKind.WEIGHT_STATIONARY: _weight_stationary,
+        CoreKind.COMPOSABLE: _output_stationary,
     }[system.core]
     return count(workload.columns, system, widths, constants)
 
@@ -115,7 +117,11 @@ def _own(
     rows, cols, lanes = system.rows[:, None], system.cols[:, None], system.lanes[:, None]
     groups, pixels = _pieces(layers, system)
     channel_tiles = groups * _ceil(layers["out_channels"] / layers["groups"], cols)
-    digits = _ceil(widths.act, system.act_bits[:, None]) * _ceil(widths.weight, system.weight_bits[:, None])
+    made = (system.act_bits, system.weight_bits)
+    if system.core is CoreKind.COMPOSABLE:
+        made = (system.bits, system.bits)
+        lanes = lanes * system.products(np.maximum(widths.act, widths.weight))
+    digits = _ceil(widths.act, made[0][:, None]) * _ceil(widths.weight, made[1][:, None])
     return rows, cols, lanes, pixels, channel_tiles, digits
 
 

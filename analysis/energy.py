@@ -52,7 +52,7 @@ def energy(workload: Workload, system: System, performance: Performance, process
     # Each group reads its own channels, once for each of its channel tiles.
     act_reads = layers["out_pixels"] * reduction * layers["groups"] * channel_tiles * widths.act
     second_operand = reduction * layers["out_channels"] * widths.weight
-    if system.core is CoreKind.OUTPUT_STATIONARY:
+    if system.core in (CoreKind.OUTPUT_STATIONARY, CoreKind.COMPOSABLE):
         loads = np.ceil(layers["out_pixels"] * batch / rows)
         passes = np.ones_like(loads)
     else:

@@ -21,6 +21,10 @@ STREAM_BYTES = 2
 """Bytes of one value of the residual stream, which PACT does not quantise: 16 bits assumed."""
 
 
+NARROWEST_BITS = 2
+"""Operands of a composable array's narrowest mode, as ``HardwareSpec.narrowest_bits`` is by default."""
+
+
 class CoreKind(enum.Enum):
     """What a core is; ``analysis.cores`` counts its cycles."""
 
@@ -31,6 +35,9 @@ class CoreKind(enum.Enum):
     """Our own array: the cycles of ``pact_hw.spec.schedule``."""
     WEIGHT_STATIONARY = "weight-stationary"
     """Our own array: the cycles of ``pact_hw.spec.schedule``."""
+    COMPOSABLE = "composable"
+    """Our own composable, output-stationary array, ``bits`` wide: the same schedule in the narrowest mode
+    that holds a layer's operands."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,15 +131,29 @@ class System:
         """Some of the designs."""
         return System(**{name: values[chosen] for name, values in self._columns.items()}, core=self.core)
 
+    def products(self, bits: Floats) -> Floats:
+        """Products of operands of ``bits`` bits that one multiplier makes in a cycle.
+
+        ``bits`` is of shape (designs,) or (designs, layers). Composable: 4 of half the width, and so on, down
+        to ``NARROWEST_BITS``; of all others 1.
+        """
+        widest = self.bits if bits.ndim == 1 else self.bits[:, None]
+        if self.core is not CoreKind.COMPOSABLE:
+            return np.ones_like(widest * bits)
+        halvings = np.floor(np.log2(widest / np.maximum(bits, NARROWEST_BITS)))
+        found: Floats = 4.0 ** np.maximum(halvings, 0.0)
+        return found
+
     @property
     def macs_per_cycle(self) -> Floats:
-        """Multiply-accumulates a cycle at the chip's own precision, shape (designs,)."""
-        macs: Floats = self.cores * self.rows * self.cols * self.lanes
+        """Multiply-accumulates a cycle at the network's own precision, shape (designs,)."""
+        own = self.products(np.maximum(self.act_bits, self.weight_bits))
+        macs: Floats = self.cores * self.rows * self.cols * self.lanes * own
         return macs
 
     @property
     def peak_macs_per_s(self) -> Floats:
-        """Peak multiply-accumulates a second at the chip's own precision, shape (designs,)."""
+        """Peak multiply-accumulates a second at the network's own precision, shape (designs,)."""
         peak: Floats = self.macs_per_cycle * self.clock_hz
         return peak
 

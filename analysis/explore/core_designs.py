@@ -42,25 +42,34 @@ def core_metrics(columns: Mapping[str, npt.NDArray[Any]]) -> dict[str, Floats]:
     return {name: np.array([row.get(name, np.nan) for row in rows]) for name in CORE_METRICS}
 
 
-def core_array(design: Mapping[str, Any]) -> HardwareSpec:
-    """The array of a core; a composable one is as wide as the widest layers.
+def array_of(design: Mapping[str, Any], *, name: str = "mac_array") -> HardwareSpec:
+    """The array of one core of ``design`` (PACT's unsigned activations, DoReFa's odd weights).
+
+    A composable one is as wide as its network's widest layers.
 
     Raises:
         InputError: there is no such array.
     """
     kind = MacKind(design["mac_kind"])
-    bits = design["act_bits"]
+    act, weight = int(design["act_bits"]), int(design["weight_bits"])
     if kind is MacKind.COMPOSABLE:
-        bits = max(bits, design["edge_bits"])
+        act = weight = int(composable_bits(max(act, weight), design["edge_bits"]))
     return HardwareSpec(
-        act=ActFormat(bits=bits),
-        weight=WeightFormat(bits=bits),
-        rows=design["rows"],
-        cols=design["cols"],
-        lanes=design["lanes"],
+        act=ActFormat(bits=act),
+        weight=WeightFormat(bits=weight),
+        rows=int(design["rows"]),
+        cols=int(design["cols"]),
+        lanes=int(design["lanes"]),
         dataflow=Dataflow(design["dataflow"]),
         mac_kind=kind,
+        name=name,
     )
+
+
+def composable_bits(bits: Any, edge_bits: Any) -> Any:
+    """Width of a composable array (4, 8 or 16) for layers of ``bits`` bits, the edges' ``edge_bits``."""
+    widest = np.maximum(np.maximum(bits, edge_bits), 4)
+    return 2 ** np.ceil(np.log2(widest))
 
 
 def products(array: HardwareSpec, bits: int) -> int:
@@ -75,7 +84,7 @@ def _metrics(design: Mapping[str, Any]) -> dict[str, float]:
     if design["act_bits"] != design["weight_bits"]:
         return {}
     try:
-        array = core_array(design)
+        array = array_of(design)
         run = run_sized(
             design["network"],
             design["act_bits"],

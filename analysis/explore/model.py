@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pact_hw.spec import ActFormat, Dataflow, HardwareSpec, MacKind, WeightEncoding, WeightFormat
+from pact_hw.errors import InputError
+from pact_hw.spec import Dataflow, MacKind
 
 from ..area import array_area
 from ..energy import energy
@@ -21,12 +22,13 @@ from ..process import paper_process
 from ..system import Floats
 from ..workloads import NETWORKS
 from ..workloads import network as workload_of
-from .core_designs import CORE, core_metrics
+from .core_designs import CORE, array_of, composable_bits, core_metrics
 
 Columns = Mapping[str, npt.NDArray[Any]]
 
 MAC_KINDS = (FIXED, COMPOSABLE) = (MacKind.FIXED.value, "composable")
-"""One pair of widths; or, weight stationary, the paper's: one product of 2n bits or two of n."""
+"""One pair of widths; or several. Weight stationary that is the paper's kind: one product of 2n bits or two
+of n; output stationary it is our own: one product of 2n bits or four of n."""
 
 BLOCK = 512
 """Designs in one call of the models: so few that the arrays (designs, layers) stay in the caches."""
@@ -64,35 +66,16 @@ METRICS: dict[str, Metric] = {
 }
 
 
-ARRAY = ("dataflow", "mac_kind", "act_bits", "weight_bits", "rows", "cols", "lanes")
+ARRAY = ("dataflow", "mac_kind", "act_bits", "weight_bits", "edge_bits", "rows", "cols", "lanes")
 """The parameters that say what array a core has."""
-
-
-def hardware(design: Mapping[str, Any], *, name: str = "mac_array") -> HardwareSpec:
-    """The array of one core of ``design`` (PACT's unsigned activations, DoReFa's odd weights).
-
-    Raises:
-        NotImplementedError: it cannot be generated.
-    """
-    if design["mac_kind"] != FIXED:
-        raise NotImplementedError(f"no {design['mac_kind']} arrays yet")
-    return HardwareSpec(
-        act=ActFormat(bits=int(design["act_bits"])),
-        weight=WeightFormat(bits=int(design["weight_bits"]), encoding=WeightEncoding.ODD),
-        rows=int(design["rows"]),
-        cols=int(design["cols"]),
-        lanes=int(design["lanes"]),
-        dataflow=Dataflow(design["dataflow"]),
-        name=name,
-    )
 
 
 @lru_cache(maxsize=65536)
 def _area(library: str, *array: str | int) -> tuple[float, float]:
     """Square millimetres and gate equivalents of one array; NaN where there is no model of it."""
     try:
-        area = array_area(hardware(dict(zip(ARRAY, array, strict=True))), library)
-    except NotImplementedError:
+        area = array_area(array_of(dict(zip(ARRAY, array, strict=True))), library)
+    except InputError:
         return float("nan"), float("nan")
     return area.total_um2 / 1e6, area.total_ge
 
@@ -105,18 +88,19 @@ def _areas(columns: Columns) -> tuple[Floats, Floats]:
     return mm2, ge
 
 
-def _core(dataflow: str, mac_kind: str) -> CoreKind | None:
-    """The kind of core that the performance model knows of; None: it does not."""
+def _core(dataflow: str, mac_kind: str) -> CoreKind:
+    """The kind of core, as the performance model calls it."""
     if mac_kind == COMPOSABLE:
-        return CoreKind.PACT if dataflow == Dataflow.WEIGHT_STATIONARY.value else None
+        return CoreKind.PACT if dataflow == Dataflow.WEIGHT_STATIONARY.value else CoreKind.COMPOSABLE
     return CoreKind(dataflow)
 
 
 def _system(columns: Columns, core: CoreKind) -> System:
     """The designs as the performance model takes them."""
     pact = core is CoreKind.PACT  # its rows are reduction terms, each with one multiplier
+    bits = np.maximum(columns["act_bits"], columns["weight_bits"])
     return System(
-        bits=np.maximum(columns["act_bits"], columns["weight_bits"]),
+        bits=composable_bits(bits, columns["edge_bits"]) if core is CoreKind.COMPOSABLE else bits,
         act_bits=columns["act_bits"],
         weight_bits=columns["weight_bits"],
         cores=columns["cores"],
@@ -159,8 +143,7 @@ def _of_kind(kind: tuple[str, ...], columns: Columns) -> Mapping[str, Floats]:
     chip, network, dataflow, mac_kind = kind
     if chip == CORE:
         return core_metrics(columns)
-    core = _core(dataflow, mac_kind)
-    return {} if core is None or network not in NETWORKS else _block(network, core, columns)
+    return _block(network, _core(dataflow, mac_kind), columns) if network in NETWORKS else {}
 
 
 def evaluate_columns(columns: Columns) -> dict[str, Floats]:

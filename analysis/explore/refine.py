@@ -16,7 +16,8 @@ from pact_hw.spec import Dataflow, HardwareSpec, seal, unseal
 from pact_hw.spec.canonical import digest
 
 from ..area import array_area
-from .model import ARRAY, FIXED, hardware
+from .core_designs import array_of
+from .model import ARRAY, FIXED
 from .pareto import costs, front
 from .run import Columns
 from .space import Space
@@ -41,7 +42,7 @@ def arrays(found: Columns, most: int) -> list[tuple[HardwareSpec, str]]:
     for *values, library in zip(*(found[name].tolist() for name in names), strict=True):
         design = dict(zip(ARRAY, values, strict=True))
         if design["mac_kind"] == FIXED and tuple(values) not in kinds:
-            kinds[tuple(values)] = hardware(design, name=_name(design)), str(library)
+            kinds[tuple(values)] = array_of(design, name=_name(design)), str(library)
     every = list(kinds.values())
     chosen = np.unique(np.linspace(0, len(every) - 1, min(most, len(every))).round().astype(int))
     return [every[place] for place in chosen]

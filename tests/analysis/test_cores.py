@@ -12,7 +12,7 @@ from analysis.cores import OUTPUT_LATENCY_CYCLES
 from analysis.performance import Constants, CoreKind, System, Widths, compute_cycles, evaluate
 from analysis.workloads import Layer, Operand, Workload, resnet18, resnet50
 from pact_hw.errors import InputError
-from pact_hw.spec import ActFormat, Dataflow, HardwareSpec, RequantiserSpec, WeightFormat, schedule
+from pact_hw.spec import ActFormat, Dataflow, HardwareSpec, MacKind, RequantiserSpec, WeightFormat, schedule
 from rtl_gen.emit import write_design
 from sim.products import MatrixProduct
 from sim.runner import simulate
@@ -87,6 +87,27 @@ def test_cycles_are_those_of_the_schedule(dataflow, rows, cols, lanes, requantis
 
 def test_latency_constant_is_the_hardwares():
     assert hardware(Dataflow.OUTPUT_STATIONARY).array_latency_cycles == OUTPUT_LATENCY_CYCLES
+
+
+@given(
+    widest=st.sampled_from([4, 8, 16]),
+    bits=st.lists(st.integers(1, 16), min_size=3, max_size=3),
+    lanes=st.integers(1, 4),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_composable_array_runs_each_layer_in_the_narrowest_mode_that_holds_it(widest, bits, lanes):
+    spec = hardware(Dataflow.OUTPUT_STATIONARY, bits=widest, lanes=lanes, mac_kind=MacKind.COMPOSABLE)
+    network = one(layer("a", 64, 40, 1, 50), layer("b", 3, 8, 3, 9), layer("c", 100, 10))
+    expected = []
+    for each, width in zip(network.layers, bits, strict=True):
+        k = each.reduction
+        if width > widest:  # cut into digits of the widest mode
+            k, width = math.ceil(k / lanes) * lanes * math.ceil(width / widest) ** 2, widest
+        mode = min(mode for mode in spec.modes if mode >= width)
+        expected.append(schedule(spec.in_mode(mode), m=each.out_pixels, k=k, n=each.out_channels).cycles)
+    chips = system(spec, core=CoreKind.COMPOSABLE)
+    widths = Widths.of(network, chips, act=bits, weight=bits)
+    assert compute_cycles(network, chips, widths=widths)[0].tolist() == expected
 
 
 @pytest.mark.parametrize("dataflow", Dataflow)

@@ -191,9 +191,11 @@ def test_a_damaged_chunk_is_named(small, tmp_path):
 
 
 def test_an_objective_without_a_model_is_refused(tmp_path):
-    text = explored.SMALL.replace("[objectives]", 'mac_kind = ["fixed", "composable"]\n[objectives]')
+    text = explored.SMALL.replace(
+        "[objectives]", 'dataflow = "weight-stationary"\nmac_kind = ["fixed", "composable"]\n[objectives]'
+    )
     (tmp_path / "space.toml").write_text(text)
-    with pytest.raises(InputError, match=r"^images_per_s: there is no model of it for composable output-st"):
+    with pytest.raises(InputError, match=r"^area_ge: there is no model of it for composable weight-st"):
         explore(Space.load(tmp_path / "space.toml"), tmp_path / "out", Here())
 
 
