@@ -27,6 +27,7 @@ from pact_hw.files import read_json, write_json, write_text
 from pact_hw.spec import (
     ActFormat,
     Dataflow,
+    Drain,
     HardwareSpec,
     MacKind,
     RequantiserKind,
@@ -71,6 +72,7 @@ STATIONARY = {"dataflow": Dataflow.WEIGHT_STATIONARY}
 TOP = "$abc$* $auto$*"
 PAIRS = {"rows": 4, "cols": 4}
 COMPOSABLE = {"mac_kind": MacKind.COMPOSABLE, "lanes": 1}
+SERIAL = {"mac_kind": MacKind.BIT_SERIAL}
 MULTIPLY = {
     "requantiser": RequantiserSpec(mult_bits=5, add_bits=8, max_shift=12, level_bits=3, residual_bits=2)
 }
@@ -96,6 +98,19 @@ BLOCKS = {
     "PE, composable": (array(4, 4, **COMPOSABLE), "*row_1.*pe_1.*"),
     "words, composable": (array(4, 4, **COMPOSABLE, **TWOS_COMPLEMENT), "*arrangement_1.*"),
     "row, composable": (array(4, 4, **COMPOSABLE), "*row_1.$abc* *row_1.$auto*"),
+    "PE, bit-serial": (array(3, 2, cols=3, **SERIAL), "*row_1.*pe_1.*"),
+    "PE in pairs, bit-serial": (array(3, 4, **PAIRS, **SERIAL), "*row_1.*pe_1.*"),
+    "column's weights, bit-serial": (array(3, 4, **PAIRS, **SERIAL), "*column_weights_1.*"),
+    "row, bit-serial": (array(3, 4, **PAIRS, **SERIAL), "*row_1.$abc* *row_1.$auto* *row_1.*decoder*"),
+    "sum of activations, bit-serial": (array(3, 2, **SERIAL), "*row_1.*total*"),
+    "control, bit-serial": (array(3, 2, cols=3, **SERIAL), TOP),
+    "operands' way, pipeline of 1": (
+        array(3, 2, rows=3, cols=3, pipeline=1),
+        "*skew* *row_1.$abc* *row_1.$auto*",
+    ),
+    "control, pipeline of 1": (array(3, 2, rows=3, cols=3, pipeline=1), TOP),
+    "wide drain": (array(3, 2, drain=Drain.WIDE), "*row_1.*column_sum_1.* *row_1.*pe_1.*"),
+    "control, wide drain": (array(3, 2, drain=Drain.WIDE), TOP),
 }
 
 

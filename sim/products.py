@@ -207,7 +207,7 @@ def _corner_cases(spec: HardwareSpec, rng: np.random.Generator) -> Iterator[Matr
     yield _scaled(beyond, spec, rng)
     yield _random("one term", spec, rng, rows, 1, cols)
     yield _random("longest reduction", spec, rng, rows, longest, cols)
-    yield _all_sizes(spec, rng, lowest, highest, 2 * cols + 1)
+    yield _all_sizes(spec, rng, lowest, highest, 4 * cols)
     if spec.requantiser is not None:
         yield _scaled(_all_sizes(spec, rng, lowest, highest, 2 * MANY_CHANNELS), spec, rng)
     yield _scaled(_random("one output", spec, rng, 1, min(7, longest), 1), spec, rng)
@@ -219,10 +219,12 @@ def _all_sizes(
     spec: HardwareSpec, rng: np.random.Generator, lowest: int, highest: int, n: int
 ) -> MatrixProduct:
     """Rows and columns that are ever more of the extremes."""
-    m, k = 2 * spec.rows + 1, spec.max_reduction
+    m, k = 4 * spec.rows, spec.max_reduction  # so that the array's last row and column have the most
     most = rng.random((m, k)) < np.linspace(0, 1, m)[:, None]
     act = np.where(most, spec.act.max, rng.integers(0, 2, (m, 1)) * rng.integers(0, spec.act.max + 1, (m, k)))
-    weight = np.where(rng.random((k, n)) < np.linspace(0, 1, n), highest, lowest)
+    shares = np.linspace(0, 1, n)
+    shares[: n // 2 : 2] = 1 - shares[: n // 2 : 2]  # some beside others that have few
+    weight = np.where(rng.random((k, n)) < shares, highest, lowest)
     return MatrixProduct(name="sums of all sizes", act=act, weight=weight)
 
 
