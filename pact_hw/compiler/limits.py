@@ -33,7 +33,7 @@ def check_layer(layer: LayerSpec, tensors: Tensors, core: CoreSpec) -> None:
         formats.append(("residual levels", layer.residual_act.bits, core.requantiser.residual_bits))
     if layer.weight is not None:
         formats.append(("weights", layer.weight.bits, core.widest_weight_bits))
-    sums = core.sum_bits if layer.out is not None else min(RESULT_BITS, core.sum_bits)
+    sums = core.requantised_bits if layer.out is not None else min(RESULT_BITS, core.sum_bits)
     formats.append(("sums", signed_bits(*_sums(layer, tensors, core)), sums))
     for what, bits, have in formats:
         if bits > have:

@@ -64,12 +64,14 @@ def core_for(
         depthwise=depthwise, sum_bits=62,
     )  # fmt: skip
     works = lower(network, tensors, roomy).works
-    sums = [signed_bits(*_sums(layer, roomy)) for layer in layers]
+    sums = [(layer.out is not None, signed_bits(*_sums(layer, roomy))) for layer in layers]
+    requantised = max(roomy.array.acc_bits, *(bits for written, bits in sums if written), 0)
     core = replace(
         roomy,
         array=replace(roomy.array, requantiser=_requantiser(works, layers, widest)),
         residual_mult_bits=_bits(works, "residual_mult"),
-        sum_bits=max(roomy.array.acc_bits, *sums),
+        sum_bits=max(requantised, *(bits for _, bits in sums)),
+        requantised_bits=requantised,
         weight_words=_power(2 * max(work.tile_weights for work in works)),
         constant_words=_power(2 * max((x.n_tiles for x in works if x.constants is not None), default=0)),
     )

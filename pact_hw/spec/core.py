@@ -72,6 +72,8 @@ class CoreSpec:
         bus_bits: Width of the data bus.
         sum_bits: Width of a sum behind the array, two's complement; by default whatever the widest formats
             can give. While slices are summed up it may wrap; only the end must fit.
+        requantised_bits: As many of a sum's bits go to the requantiser; by default all. Logits are not
+            requantised, and may be wider.
         residual_mult_bits: Width of the residual operand's multiplier; by default as wide as the sum's.
         requantisers: How many there are, a divisor of ``cols``; by default as many. With fewer a row of
             sums takes ``requantise_steps`` cycles.
@@ -88,6 +90,7 @@ class CoreSpec:
     program_words: int = 4096
     bus_bits: int = 64
     sum_bits: int = 0
+    requantised_bits: int = 0
     residual_mult_bits: int = 0
     requantisers: int = 0
     depthwise: Depthwise = Depthwise.NONE
@@ -138,6 +141,9 @@ class CoreSpec:
             exact = signed_bits(*accumulator_range(act, weight, array.max_reduction))
             object.__setattr__(self, "sum_bits", exact)
         check_int("sum_bits", self.sum_bits, array.acc_bits, 62)
+        if self.requantised_bits == 0:
+            object.__setattr__(self, "requantised_bits", self.sum_bits)
+        check_int("requantised_bits", self.requantised_bits, array.acc_bits, self.sum_bits)
         if self.requantisers == 0:
             object.__setattr__(self, "requantisers", array.cols)
         check_int("requantisers", self.requantisers, 1, array.cols)

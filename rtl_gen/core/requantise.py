@@ -23,8 +23,8 @@ class LevelRequantiser(Requantiser):
 
     def __init__(self, core: CoreSpec) -> None:
         requantiser = core.requantiser
-        # The requantiser sees sums over the widest formats.
-        self._spec = replace(core.array, acc_bits=core.sum_bits)
+        # The requantiser sees sums over wider formats than the array.
+        self._spec = replace(core.array, acc_bits=core.requantised_bits)
         self._requantiser = requantiser
         self._residual_mult_bits = core.residual_mult_bits
         Block.__init__(
@@ -33,7 +33,7 @@ class LevelRequantiser(Requantiser):
             [
                 input_port("multiply", 1, "stage 1: register the products"),
                 input_port("sum_up", 1, "stage 2: register their sum"),
-                input_port("acc", core.sum_bits, "stage 1: sum, two's complement"),
+                input_port("acc", core.requantised_bits, "stage 1: sum, two's complement"),
                 input_port("mult", requantiser.mult_bits, "stage 1: two's complement"),
                 input_port("residual", requantiser.residual_bits, "stage 1: level, unsigned"),
                 input_port("residual_mult", core.residual_mult_bits, "stage 1: two's complement"),
@@ -160,7 +160,7 @@ class Requantise(Block):
             core.requantisers,
             multiply=stages[1],
             sum_up=stages[2],
-            acc=entering(1, self.sums),
+            acc=entering(1, Cat(*(one[: core.requantised_bits] for one in elements(self.sums, cols)))),
             mult=entering(1, Cat(*(mult for mult, _ in pairs))),
             residual=entering(1, Cat(*residuals)),
             residual_mult=entering(1, Cat(*(mult for _, mult in pairs))),

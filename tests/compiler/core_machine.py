@@ -316,6 +316,8 @@ class Machine:
             data = b"".join((int(v) & 0xFFFFFFFF).to_bytes(4, "little") for v in acc)
             self.results.append(data.ljust(self.word_bytes(32 * cols), b"\0"))
             return
+        bits = self.core.requantised_bits
+        acc = signed(acc & ((1 << bits) - 1), bits)
         mult, add, shift, residual_mult = self.constants[f["constants"] + n].T
         level = np.clip((acc * mult + residual * residual_mult + add) >> shift, 0, f["limit"])
         act_bits, parts, narrow = self.array.act.bits, self.parts("out_mode", f), self.core.code_bits

@@ -114,7 +114,7 @@ LITTLE = [
         {"widest_weight_bits": 4},
         r"^layer 'conv1' has weights of 8 bits, the core of at most 4: generate a core",
     ),
-    ({"sum_bits": 21}, r"^layer '\w+' has sums of 2\d bits, the core of at most 21: generate a core"),
+    ({"requantised_bits": 19}, r"^layer '\w+' has sums of 2\d bits, the core of at most 19: generate a core"),
 ]
 
 
@@ -123,6 +123,22 @@ def test_a_network_that_does_not_fit_is_refused(compiled, little, message):
     network = resnet20()
     with pytest.raises(InputError, match=message):
         compile_network(network, example_tensors(network, 0), replace(compiled.core, **little))
+
+
+@pytest.mark.parametrize("name", ["mult_bits", "residual_mult_bits", "residual_bits", "requantised_bits"])
+def test_a_core_for_a_network_has_no_bit_too_many(name):
+    network = resnet20(8)
+    tensors = example_tensors(network, 0)
+    core = core_for(network, tensors, small_array(8))
+    compile_network(network, tensors, core)
+    if hasattr(core, name):
+        less = {name: getattr(core, name) - 1}
+    else:
+        smaller = replace(core.requantiser, **{name: getattr(core.requantiser, name) - 1})
+        less = {"array": replace(core.array, requantiser=smaller)}
+    assert core.requantised_bits < core.sum_bits
+    with pytest.raises(InputError):
+        compile_network(network, tensors, replace(core, **less))
 
 
 REQUANTISERS = [

@@ -119,6 +119,7 @@ WRONG = [
     ({"patch_words": 8}, "patch_words must be an integer from 16 to 16777216, not 8$"),
     ({"bus_bits": 48}, "bus_bits must be 32, 64, 128, 256 or 512, not 48$"),
     ({"sum_bits": 12}, "sum_bits must be an integer from 21 to 62, not 12$"),
+    ({"requantised_bits": 40}, "requantised_bits must be an integer from 21 to 30, not 40$"),
     ({"residual_mult_bits": 57}, "residual_mult_bits must be an integer from 2 to 56, not 57$"),
     (
         {"array": array(requantiser=RequantiserSpec(residual_bits=0))},

@@ -64,6 +64,7 @@ MORE = {
     "one requantiser": {"requantisers": 1},
     "two requantisers": {"requantisers": 2},
     "more columns": {"requantisers": 2, "residual_mult_bits": 22},
+    "pairs": {"requantised_bits": 25},
     "composable and wide": {"widest_act_bits": 16, "widest_weight_bits": 16},
     "diagonal": {"depthwise": Depthwise.DIAGONAL},
     "diagonal pairs": {"depthwise": Depthwise.DIAGONAL, "requantisers": 2},
