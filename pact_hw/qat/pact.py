@@ -5,8 +5,8 @@ signed quantiser for values that are behind no ReLU.
 
 On CPUs eager mode pays for memory, fresh memory most: so the forward works in place, and the
 backward has one buffer, which the fused kernel of ReLU's own gradient fills. The compiler fuses
-everything but stores masks byte by byte between forward and backward, which is slow: it is given
-signs, that is arithmetic, in place of that kernel.
+everything, but masks (bool) it computes one by one, which is slow: so PACT keeps bytes, which are made
+of floats and read as floats, and the other two are given signs, that is arithmetic.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ ALPHA_START = 10.0
 
 
 _SMALLEST = {torch.float32: 2.0**-149, torch.float64: 2.0**-1074}
+_SCALE = 2.0**60
 
 
 def _where_not_negative(gradient: Tensor, x: Tensor, out: Tensor) -> Tensor:
@@ -56,16 +57,31 @@ def _single(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
+def _quantised(x: Tensor, alpha: Tensor, low: int, high: int) -> Tensor:
+    """Equations 1 and 2 for levels ``low..high``."""
+    z = _single(x).mul(high).div_(alpha)
+    # Clipping behind the rounding, to 0 and n, gives the same as in front of it, to 0 and alpha.
+    return z.round_().clamp_(low, high).mul_(alpha).div_(high).to(x.dtype)
+
+
+def _part(x: Tensor, alpha: Tensor) -> Tensor:
+    """What equation 3 needs of x, in bytes: 0 where it is negative, 2 from alpha on, else 1."""
+    if x.device.type != "cpu":  # where compiled divisions are not exact
+        return torch.where(x >= alpha, 2, torch.where(x >= 0, 1, 0)).to(torch.uint8)
+    # x is used only once, else the compiler computes it in a loop of its own and stores it. x / alpha
+    # reaches 1 just where x reaches alpha; scaled, the negative numbers next to 0 do not vanish in it.
+    z = (x * _SCALE / alpha).floor()
+    return ((z / _SCALE).floor().clamp(-1, 1) + 1).to(torch.uint8)
+
+
 class _Quantiser(torch.autograd.Function):
-    """Equations 1 and 2 for levels ``low..high``; each kind has its own gradient."""
+    """Each kind has its own gradient, worked out from x."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, alpha: Tensor, low: int, high: int) -> Tensor:
         ctx.save_for_backward(x, alpha)
         ctx.high = high
-        z = _single(x).mul(high).div_(alpha)
-        # Clipping behind the rounding, to 0 and n, gives the same as in front of it, to 0 and alpha.
-        return z.round_().clamp_(low, high).mul_(alpha).div_(high).to(x.dtype)
+        return _quantised(x, alpha, low, high)
 
 
 def _equation_3(x: Tensor, alpha: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,7 +95,19 @@ def _equation_3(x: Tensor, alpha: Tensor, gradient: Tensor) -> tuple[Tensor, Ten
 
 class _Pact(_Quantiser):
     @staticmethod
+    def forward(ctx: Any, x: Tensor, alpha: Tensor, low: int, high: int) -> Tensor:
+        if not torch.compiler.is_compiling():
+            result: Tensor = _Quantiser.forward(ctx, x, alpha, low, high)
+            return result
+        ctx.save_for_backward(_part(_single(x), alpha))
+        return _quantised(x, alpha, low, high)
+
+    @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        if len(ctx.saved_tensors) == 1:  # compiled
+            part, gradient = ctx.saved_tensors[0].float(), _single(gradients[0])
+            inside = torch.where(part == 1, gradient, 0.0).to(gradients[0].dtype)
+            return inside, _sum(torch.where(part == 2, gradient, 0.0)), None, None
         x, alpha = ctx.saved_tensors
         inside, above = _equation_3(x, alpha, gradients[0])
         return inside.to(x.dtype), above, None, None

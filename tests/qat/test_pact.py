@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pact_hw.errors import InputError
 from pact_hw.qat.optimiser import ALPHA_MIN, with_alpha_group
-from pact_hw.qat.pact import PACT, PACTPlus, SignedPACT, pact, pact_plus, signed_pact
+from pact_hw.qat.pact import PACT, PACTPlus, SignedPACT, _part, pact, pact_plus, signed_pact
 
 WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8, 16)
 DTYPES = {torch.float32: np.float32, torch.float64: np.float64}
@@ -158,16 +158,27 @@ def test_a_signed_bit_and_bad_clips_are_refused():
             PACT(4, alpha)
 
 
+@given(alpha=st.floats(2.0**-40, 2.0**40, width=32), values=st.lists(st.floats(width=32, allow_nan=False)))
+def test_the_bytes_that_compiled_pact_keeps_are_the_comparisons(alpha, values):
+    for dtype, number in DTYPES.items():
+        smallest, below = np.nextafter(number(0), number(1)), np.nextafter(number(alpha), number(0))
+        around = [0.0, -0.0, smallest, -smallest, alpha, below, -alpha]
+        x, a = torch.tensor([*values, *map(float, around)], dtype=dtype), torch.tensor(alpha, dtype=dtype)
+        assert torch.equal(_part(x, a), ((x >= 0).to(torch.uint8) + (x >= a).to(torch.uint8)))
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")  # raised by the compiler's own imports
+@pytest.mark.parametrize("clip", [1.5, 10.0])
 @pytest.mark.parametrize("function", [pact, pact_plus, signed_pact])
-def test_compiled_is_eager(function):
+def test_compiled_is_eager(function, clip):
     """Gradients at the edges too: 0, the numbers next to 0, alpha and the number below it."""
-    edges = torch.tensor([0.0, -0.0, 2.0**-149, -(2.0**-149), 1.5, np.nextafter(np.float32(1.5), 0), -1.5])
-    x = torch.cat([torch.randn(4096, generator=torch.Generator().manual_seed(0)), edges])
+    below = float(np.nextafter(np.float32(clip), 0))
+    edges = torch.tensor([0.0, -0.0, 2.0**-149, -(2.0**-149), clip, below, -clip, math.inf, -math.inf])
+    x = torch.cat([clip * torch.randn(4096, generator=torch.Generator().manual_seed(0)), edges])
     results = []
     for f in (function, torch.compile(function)):
-        leaf, alpha = x.clone().requires_grad_(), torch.tensor(1.5, requires_grad=True)
+        leaf, alpha = x.clone().requires_grad_(), torch.tensor(clip, requires_grad=True)
         y = f(leaf, alpha, 4)
         y.backward(torch.ones_like(y))
         results.append((y.detach(), leaf.grad, alpha.grad))
