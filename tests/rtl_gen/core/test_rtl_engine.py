@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +166,7 @@ def test_depthwise_networks_along_the_diagonal(shape, tmp_path):
 
 ACT = ActFormat(bits=4)
 WEIGHT = WeightFormat(bits=4)
+SIGNED = WeightFormat(bits=4, encoding=TWOS)
 SMALL = NetworkSpec(
     name="small", input_channels=2, input_height=5, input_width=5, input_act=ACT,
     layers=(
@@ -244,6 +246,20 @@ def test_bad_operations_end_in_an_error(small, tmp_path, operation, changes, err
         assert end["stalls"] > 15_000
         return
     assert (end["error"], end["operations"]) == (error, operation)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mode", "out_mode", "residual_mode"])
+def test_a_mode_that_is_not_there_is_an_error(tmp_path, name):
+    core = core_of("three modes")
+    network = replace(SMALL, layers=tuple(replace(x, weight=x.weight and SIGNED) for x in SMALL.layers))
+    tensors, levels = random_tensors(network, 1), random_levels(network, 1)
+    compiled = compile_network(network, tensors, core)
+    made = core, engine_program(core), tensors, levels, compiled
+    _, end = run_changed(made, tmp_path, 0, {})
+    assert (end["ended"], end["error"]) == (1, 0)
+    _, end = run_changed(made, tmp_path, 0, {name: 3})
+    assert (end["error"], end["operations"]) == (CoreError.BAD_OPERATION, 0)
 
 
 def test_weights_that_cannot_come_are_an_error(small, tmp_path):
