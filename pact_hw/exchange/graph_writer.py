@@ -15,8 +15,8 @@ from .packages import package
 from .tensors import Array
 
 DOMAIN = "qonnx.custom_op.general"
-FLOAT, DOUBLE = 1, 11
-"""ONNX's numbers of float32 and float64."""
+FLOAT, INT64, DOUBLE = 1, 7, 11
+"""ONNX's numbers of float32, int64 and float64."""
 
 
 class GraphWriter:

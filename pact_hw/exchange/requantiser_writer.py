@@ -2,19 +2,20 @@
 
 ``(acc mult + r residual_mult + add) >> shift`` is computed in float64, exact below 2**53. A requantiser
 that reaches further is computed in two halves where it has a residual operand, and is its thresholds
-(``MultiThreshold``) where it has none.
+(``MultiThreshold``) where it has none. Thresholds beside a residual operand are looked up and counted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
 from ..network_files import Arrays
 from ..spec import ActFormat, LayerSpec, NetworkSpec
-from .graph_writer import DOMAIN, DOUBLE, GraphWriter
+from .graph_writer import DOMAIN, DOUBLE, FLOAT, INT64, GraphWriter
 from .tensors import Array
 
 EXACT_FLOAT, EXACT_DOUBLE = 1 << 24, 1 << 53
@@ -138,29 +139,63 @@ class RequantiserWriter(GraphWriter):
     def thresholds(self, layer: LayerSpec, out: ActFormat) -> None:
         """The layer's levels from its sums by its own thresholds."""
         name = layer.name
-        if layer.residual is not None:
-            raise InputError(f"layer {name!r}: thresholds with a residual operand have no form in QONNX")
-        steps = self.tensors[f"{name}.thresholds"][:, 0]
-        self._multi_threshold(layer, out, steps, self.tensors[f"{name}.sign"])
+        steps, sign = self.tensors[f"{name}.thresholds"], self.tensors[f"{name}.sign"]
+        if layer.residual is None:
+            self._multi_threshold(layer, out, steps[:, 0], sign)
+        else:
+            self._count(layer, out, steps, sign)
+
+    def _count(self, layer: LayerSpec, out: ActFormat, steps: Array, sign: Array) -> None:
+        """The level of the sums by ``steps`` (channels x residual levels x levels), counted.
+
+        A row of steps is looked up for each sum, by its channel and its residual level.
+        """
+        name, act = layer.name, layer.residual_act
+        assert act is not None
+        dtype = np.float64 if name in self.wide else np.float32
+        rows, count = steps.shape[1:]
+        level = self.node("Cast", [self._residual(layer)], f"{name}_residual_level", to=INT64)
+        first = np.arange(layer.out_channels) * rows - act.min
+        row = [level, self.constant(f"{name}_first_row", self.channels(layer, first), np.int64)]
+        table = self.constant(f"{name}_thresholds", _held(steps, dtype).reshape(-1, count), dtype)
+        chosen = self.node("Gather", [table, self.node("Add", row, f"{name}_row")], f"{name}_chosen", axis=0)
+        last = self.constant("last_axis", [-1], np.int64)
+        sums = self.node("Unsqueeze", [self._signed(layer, sign, dtype), last], f"{name}_compared")
+        reached = self.node("GreaterOrEqual", [sums, chosen], f"{name}_reached")
+        ones = self.node("Cast", [reached], f"{name}_ones", to=FLOAT)
+        counted = self.node("ReduceSum", [ones, last], f"{name}_counted", keepdims=0)
+        lowest = self.constant(f"{name}_lowest", float(out.min))
+        self.quant(self.node("Add", [counted, lowest], f"{name}_levels"), name, out)
+
+    def _signed(self, layer: LayerSpec, sign: Array, dtype: Any = np.float32) -> str:
+        """The layer's sums times its channels' signs."""
+        name, value = layer.name, f"{layer.name}_sum"
+        if (sign == 1).all():
+            return value
+        factor = self.constant(f"{name}_sign", self.channels(layer, sign), dtype)
+        return self.node("Mul", [value, factor], f"{name}_signed")
 
     def _multi_threshold(self, layer: LayerSpec, out: ActFormat, steps: Array, sign: Array) -> None:
         """The level of the sums by ``steps`` (channels x levels), as MultiThreshold."""
-        name, value = layer.name, f"{layer.name}_sum"
+        name = layer.name
         if name in self.wide:
             raise InputError(f"layer {name!r}: sums in float64 and thresholds have no form in QONNX")
-        if (sign != 1).any():
-            factor = self.constant(f"{name}_sign", self.channels(layer, sign))
-            value = self.node("Mul", [value, factor], f"{name}_signed")
-        steps = np.clip(steps, -EXACT_FLOAT, EXACT_FLOAT)  # no sum lies beyond
+        value = self._signed(layer, sign)
         value = self.node(
             "MultiThreshold",
-            [value, self.constant(f"{name}_thresholds", steps)],
+            [value, self.constant(f"{name}_thresholds", _held(steps, np.float32))],
             f"{name}_levels",
             domain=DOMAIN,
             out_dtype=f"{'UINT' if out.unsigned else 'INT'}{out.bits}",
             out_bias=float(out.min),
         )
         self.quant(value, name, out)
+
+
+def _held(steps: Array, dtype: Any) -> Array:
+    """``steps`` as ``dtype`` holds them exactly: no sum lies beyond."""
+    beyond = EXACT_DOUBLE if dtype is np.float64 else EXACT_FLOAT
+    return np.clip(steps, -beyond, beyond)
 
 
 def _reach(constants: Mapping[str, Array], sums: list[int], residual: int) -> int:

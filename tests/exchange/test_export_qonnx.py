@@ -137,6 +137,23 @@ def test_multipliers_beyond_float64_are_computed_in_halves_beside_a_residual(tmp
     assert nodes["b_carry"] == "Floor"
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("act", [UNSIGNED, SIGNED])
+def test_thresholds_beside_a_residual_are_looked_up_and_counted(tmp_path, act, seed):
+    """Every second pixel and padded channels of the residual operand, either sign of its levels."""
+    b = layer("b", LayerKind.CONV, "input", act, 3, 6, weight=ODD, out=SIGNED, kernel=3, padding=1, stride=2,
+              residual="input", residual_act=act, residual_stride=2, residual_channel=2,
+              requantiser=RequantiserKind.THRESHOLD)  # fmt: skip
+    last = layer("logits", LayerKind.LINEAR, "b", SIGNED, 96, 5, weight=ODD)
+    spec = NetworkSpec(
+        name="table", input_channels=3, input_height=8, input_width=8, input_act=act, layers=(b, last)
+    )
+    save_network(tmp_path / "net", spec, random_tensors(spec, seed))
+    assert export(tmp_path / "net", tmp_path / "net.onnx", images=5, seed=seed)["level_mismatches"] == 0
+    nodes = {node.name: node.op_type for node in onnx.load(tmp_path / "net.onnx").graph.node}
+    assert nodes["b_chosen"] == "Gather"
+
+
 def test_halves_are_rounded_down_one_by_one(tmp_path):
     """Arguments of ``j 2**56 - 1``, which float64 would round up to the next level."""
     act = UNSIGNED
