@@ -21,7 +21,7 @@ from .block import Block, input_port, output_port
 from .compressor import Bit
 
 REGISTER_PS, GATE_PS = 105, 32
-CHOICE_PS, CHOICE_FAN_OUT_PS = 85, 5
+CHOICE_PS, CHOICE_FAN_OUT_PS = 113, 5
 """Of a choice of nothing, and more for each bit that it chooses."""
 PAIR_MIN_BITS, PAIR_MIN_SIDE = 4, 4
 SERIAL_PAIR_MIN_BITS = 4

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from .compressor import SUM_PS, Adder, Bit, Builder
 
 REGISTER_PS = 105
-LIMIT_PS = 480
+LIMIT_PS = 465
 """No bit is to be later; with fewer stages than that takes, the limit is raised."""
 LIMIT_STEP_PS = 20
 REGISTER_COST = 1.43
