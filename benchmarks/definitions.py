@@ -8,7 +8,7 @@ from rtl_gen.structure import is_placed, multiply_accumulate
 from rtl_gen.widths import acc_shape, act_sum_shape
 
 
-def _module(inputs: dict[str, int], body: list[str]) -> str:
+def proof_module(inputs: dict[str, int], body: list[str]) -> str:
     ports = ["input clk", *(f"input [{width - 1}:0] {name}" for name, width in inputs.items())]
     lines = "\n".join(f"  {line}" for line in body)
     return f"module proof ({', '.join(ports)}, output fail);\n{lines}\nendmodule\n"
@@ -40,7 +40,7 @@ def product_sum(spec: HardwareSpec) -> str:
     width = acc + len(_carries(spec))
     act, weight = spec.act.bits, spec.weight.bits
     inputs = {"shift": 1, "act": spec.lanes * act, "weight": spec.lanes * weight, "acc_in": width}
-    return _module(
+    return proof_module(
         inputs,
         [
             f"wire [{width - 1}:0] acc;",
@@ -51,6 +51,29 @@ def product_sum(spec: HardwareSpec) -> str:
             "always @(posedge clk) expected <= (shift ? value_in : expected) + "
             f"{_operands(act, weight, spec.lanes, acc)};",
             "assign fail = value != expected;",
+        ],
+    )
+
+
+def serial_sum(spec: HardwareSpec) -> str:
+    """A bit-serial PE: acc <- (shift ? acc_in : twice ? 2 acc : acc) + sum of gated weights.
+
+    A shift excludes ``twice``.
+    """
+    acc = acc_shape(spec).width
+    lanes, weight = spec.lanes, spec.weight.bits
+    inputs = {"shift": 1, "next": 1, "act": lanes, "weight": lanes * weight, "acc_in": acc}
+    return proof_module(
+        inputs,
+        [
+            f"wire [{acc - 1}:0] acc;",
+            "wire twice = next & ~shift;",
+            "dut_pe dut (.clk(clk), .shift(shift), .twice(twice), .act(act), .weight(weight), "
+            ".acc_in(acc_in), .acc(acc));",
+            f"reg [{acc - 1}:0] expected;",
+            "always @(posedge clk) expected <= (shift ? acc_in : twice ? 2 * expected : expected) + "
+            f"{_operands(1, weight, lanes, acc)};",
+            "assign fail = acc != expected;",
         ],
     )
 
@@ -70,7 +93,7 @@ def composable(spec: HardwareSpec, mode_bits: int) -> str:
     levels = len(spec.modes) - 1
     joins = f"{levels}'d{(1 << ceil_log2(mode_bits // spec.narrowest_bits)) - 1}"
     width = lanes * words * bits
-    return _module(
+    return proof_module(
         {"shift": 1, "act": width, "weight": width, "acc_in": acc},
         [
             f"wire [{acc - 1}:0] acc;",
@@ -108,7 +131,7 @@ def correction(spec: HardwareSpec) -> str:
         f"module dut_act_total (input clk, clear, input [{act - 1}:0] act, output [{total - 1}:0] total);\n"
         f"  assign total = act;\nendmodule\n"
     )
-    return stand_ins + _module(
+    return stand_ins + proof_module(
         {"act": act, "weight": weight},
         [
             f"wire [{acc - 1}:0] acc = weight;",
@@ -143,7 +166,7 @@ def corrected(spec: HardwareSpec, mode_bits: int | None = None) -> str:
                 products.append(f"$signed({{1'b0, act_q[{a + act - 1}:{a}]}}) * {value}")
     widths = [spec.lanes * words * bits for bits in (spec.act.bits, spec.weight.bits)]
     mode = f".in_mode({spec.modes.index(act)}), " if spec.modes else ""
-    return _module(
+    return proof_module(
         {
             "rst_in": 1,
             "in_valid": 1,
@@ -204,7 +227,7 @@ def multiply_shift(spec: HardwareSpec) -> str:
         total += " + residual_product"
     pins = ", ".join(f".{name}({name})" for name in inputs)
     out = output_bits(spec, r)
-    return _module(
+    return proof_module(
         inputs,
         [
             f"wire [{out - 1}:0] data;",
@@ -240,7 +263,7 @@ def threshold(spec: HardwareSpec) -> str:
         terms.append(f"($signed(acc) >= t{number})")
         if number:
             ascending.append(f"(t{number - 1} <= t{number})")
-    return _module(
+    return proof_module(
         inputs,
         [
             *body,
@@ -248,63 +271,6 @@ def threshold(spec: HardwareSpec) -> str:
             f"wire [{r.level_bits - 1}:0] level = negative ? {r.steps} - count : count;",
             f"wire [{out - 1}:0] expected = raw ? $signed(acc) : $signed({{1'b0, level}});",
             f"assign fail = {' & '.join(ascending)} & (data != expected);",
-        ],
-    )
-
-
-def streams(spec: HardwareSpec) -> str:
-    """What is offered is held until taken; one tile gives cols results, each with one beat of constants.
-
-    One PE row: results are counted from the beats that went in, and none may be lost or come twice.
-    """
-    r = spec.requantiser
-    bits = max(r.level_bits, spec.acc_bits) if r else spec.acc_bits
-    inputs = {
-        "rst_in": 1, "in_valid": 1, "in_act": 1, "in_weight": spec.cols, "in_last": 1, "out_ready": 1,
-    }  # fmt: skip
-    pins = [f".{name}({name})" for name in inputs if name != "rst_in"]
-    scale = []
-    if r:
-        constants = {"thresholds": r.threshold_bits(spec.acc_bits), "negative": 1}
-        if r.kind.value == "multiply-shift":
-            constants = {"mult": r.mult_bits, "add": r.add_bits, "shift": r.shift_bits, "limit": r.level_bits}
-        inputs |= {"scale_valid": 1, **{f"scale_{name}": width for name, width in constants.items()}}
-        pins += [f".scale_{name}(scale_{name})" for name in ("valid", "ready", *constants)]
-        pins.append(".scale_raw(1'b0)")
-        scale = ["wire scale_ready;", "wire scaled = scale_valid & scale_ready;"]
-    count = 6
-    return _module(
-        inputs,
-        [
-            "reg started = 0;",
-            "wire rst = rst_in | ~started;",
-            "wire in_ready, out_valid, out_last;",
-            f"wire [{bits - 1}:0] out_data;",
-            *scale,
-            f"dut dut (.clk(clk), .rst(rst), .in_ready(in_ready), .out_valid(out_valid), "
-            f".out_last(out_last), .out_data(out_data), {', '.join(pins)});",
-            # Results that are due, and those whose constants were taken (or that need none).
-            f"reg [{count - 1}:0] due = 0, scaled_due = 0;",
-            "reg held = 0, held_last;",
-            f"reg [{bits - 1}:0] held_data;",
-            "wire taken = out_valid & out_ready;",
-            "wire tile = in_valid & in_ready & in_last;",
-            "always @(posedge clk) begin",
-            "  started <= 1;",
-            f"  due <= rst ? 0 : due + (tile ? {spec.cols} : 0) - taken;",
-            f"  scaled_due <= rst ? 0 : scaled_due + {'scaled' if r else 'taken'} - taken;",
-            "  held <= out_valid & ~out_ready & ~rst;",
-            "  held_last <= out_last;",
-            "  held_data <= out_data;",
-            "end",
-            "wire changed = held & ~(out_valid & out_last == held_last & out_data == held_data);",
-            "wire surplus = out_valid & due == 0;",
-            f"wire wrong_last = out_valid & out_last != (due % {spec.cols} == {1 % spec.cols});",
-            # Operands are taken while results of the tile before are at most in the requantiser.
-            f"wire early = in_ready & due > {spec.requantiser_latency_cycles};",
-            f"wire unscaled = {'out_valid & scaled_due == 0' if r else '0'};",
-            f"wire unbounded = scaled_due > {spec.requantiser_latency_cycles};",
-            "assign fail = started & ~rst & (changed | surplus | wrong_last | early | unscaled | unbounded);",
         ],
     )
 

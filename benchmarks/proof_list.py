@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import definitions
+from stream_rules import streams as streams_of
 
 from pact_hw.spec import (
     ActFormat,
+    Drain,
     HardwareSpec,
     MacKind,
     RequantiserKind,
@@ -60,6 +62,16 @@ def sums() -> Iterator[Proof]:
             verilog=definitions.product_sum(spec),
             method=STEP,
             quick=(act, weight, lanes) in ((1, 1, 8), (4, 4, 1)),
+        )
+    for weight, lanes in ((1, 8), (2, 4), (3, 2), (4, 1), (4, 2), (8, 1), (2, 8), (1, 16)):
+        spec = array(4, weight, lanes=lanes, mac_kind=MacKind.BIT_SERIAL)
+        yield Proof(
+            block="bit-serial product sum",
+            widths=f"weights of {weight} bits, {lanes} lanes",
+            spec=spec,
+            verilog=definitions.serial_sum(spec),
+            method=STEP,
+            quick=(weight, lanes) == (4, 1),
         )
     for bits, narrowest, lanes in ((4, 2, 1), (4, 2, 2), (8, 4, 1), (8, 2, 1)):
         spec = array(bits, bits, lanes=lanes, mac_kind=MacKind.COMPOSABLE, narrowest_bits=narrowest)
@@ -159,8 +171,24 @@ def streams() -> Iterator[Proof]:
                 block=f"streams of the {name}",
                 widths=f"{cols} columns, {cycles} cycles",
                 spec=spec,
-                verilog=definitions.streams(spec),
+                verilog=streams_of(spec),
                 method=BOUNDED,
                 cycles=cycles,
                 quick=cols == 2 and kind is None,
             )
+    others: dict[str, dict[str, object]] = {
+        "bit-serial array": {"mac_kind": MacKind.BIT_SERIAL},
+        "systolic array": {"pipeline": 1, "rows": 2},
+        "systolic array with a wide drain": {"pipeline": 1, "rows": 2, "drain": Drain.WIDE},
+        "array with a wide drain": {"drain": Drain.WIDE},
+    }
+    for name, more in others.items():
+        spec = array(1, 1, cols=2, max_reduction=3, **more)
+        yield Proof(
+            block=f"streams of the {name}",
+            widths="2 columns, 16 cycles",
+            spec=spec,
+            verilog=streams_of(spec),
+            method=BOUNDED,
+            cycles=16,
+        )

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from ..errors import InputError
 from ..files import write_json
 from .core import core_options, core_spec, generate_core, simulate_core
 from .options import FILE, FOLDER, command, out, seed
@@ -46,10 +45,11 @@ from .tables import products_table
 )
 @click.option(
     "--mac-kind",
-    type=click.Choice(["fixed", "composable"]),
+    type=click.Choice(["fixed", "composable", "bit-serial"]),
     default="fixed",
     show_default=True,
-    help="One pair of widths, or these or halves of them (down to 2 bits), chosen at run time.",
+    help="One pair of widths; these or halves of them (down to 2 bits), chosen at run time; activations of "
+    "any width up to this, chosen at run time, a bit a beat.",
 )
 @click.option(
     "--narrowest-bits",
@@ -63,6 +63,20 @@ from .tables import products_table
     default=0,
     show_default=True,
     help="Registers that a product may pass on its way to the accumulator.",
+)
+@click.option(
+    "--pipeline",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Elements between two operand registers; 0: none.",
+)
+@click.option(
+    "--drain",
+    type=click.Choice(["shift", "wide"]),
+    default="shift",
+    show_default=True,
+    help="How sums leave: a column a beat, or all at once.",
 )
 @click.option(
     "--requantiser",
@@ -93,6 +107,8 @@ def generate(
     mac_kind: str,
     narrowest_bits: int,
     tree_stages: int,
+    pipeline: int,
+    drain: str,
     requantiser: str,
     level_bits: int,
     residual_bits: int,
@@ -109,6 +125,7 @@ def generate(
     from ..spec import (
         ActFormat,
         Dataflow,
+        Drain,
         HardwareSpec,
         MacKind,
         RequantiserKind,
@@ -139,9 +156,9 @@ def generate(
         max_reduction=max_reduction,
         requantiser=requantiser_spec,
         tree_stages=tree_stages,
+        pipeline=pipeline,
+        drain=Drain(drain),
     )
-    if core and tree_stages:
-        raise InputError(f"--tree-stages {tree_stages}: a core's array has none yet")
     if core:
         generate_core(output, core_spec(spec, **core_sizes), out)
         return

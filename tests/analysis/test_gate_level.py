@@ -10,7 +10,7 @@ from analysis.synthesis.liberty import cells
 from analysis.technology import generic_liberty
 from pact_hw.design import load_design
 from pact_hw.errors import InputError
-from pact_hw.spec import ActFormat, Dataflow, HardwareSpec, WeightEncoding, WeightFormat
+from pact_hw.spec import ActFormat, Dataflow, Drain, HardwareSpec, MacKind, WeightEncoding, WeightFormat
 from rtl_gen import carry_save
 from rtl_gen.emit import write_design
 from rtl_gen.structure import multiply_accumulate
@@ -35,7 +35,15 @@ POINTS = [
 ]
 
 
-def gate_level(folder, point, library, edit=None):
+OTHERS = {
+    "bit-serial": {"mac_kind": MacKind.BIT_SERIAL},
+    "systolic": {"pipeline": 1},
+    "wide": {"drain": Drain.WIDE},
+    "weight-stationary, in pairs of columns": {"dataflow": Dataflow.WEIGHT_STATIONARY, "pipeline": 2},
+}
+
+
+def gate_level(folder, point, library, edit=None, **more):
     act_bits, weight_bits, side, lanes, encoding, dataflow = point
     spec = HardwareSpec(
         act=ActFormat(bits=act_bits),
@@ -43,9 +51,8 @@ def gate_level(folder, point, library, edit=None):
         rows=side,
         cols=side,
         lanes=lanes,
-        dataflow=dataflow,
-        max_reduction=50,
         name="gates",
+        **{"dataflow": dataflow, "max_reduction": 50, **more},
     )
     write_design(spec, folder)
     design = load_design(folder)
@@ -66,6 +73,15 @@ def test_the_netlist_gives_the_array_s_results(tmp_path, point):
     assert report["values_compared"] > 0
     assert report["mismatches"] == 0
     assert result["cells_by_kind"]["FA"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", OTHERS)
+def test_the_netlist_of_another_kind_of_array_gives_its_results(tmp_path, kind):
+    point = (3, 4, 4, 2, WeightEncoding.TWOS_COMPLEMENT, Dataflow.OUTPUT_STATIONARY)
+    report, _ = gate_level(tmp_path, point, inverting_library(), **OTHERS[kind])
+    assert report["passed"]
+    assert report["values_compared"] > 0
 
 
 @pytest.mark.parametrize("library", [generic_liberty, inverting_library])

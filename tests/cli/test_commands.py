@@ -55,6 +55,41 @@ def test_generate_tells_what_it_made(run, tmp_path):
     assert json.loads((tmp_path / "hw" / "design.json").read_text())["hardware_digest"] == result["digest"]
 
 
+@pytest.mark.parametrize(
+    ("options", "members", "latency"),
+    [
+        (("--mac-kind", "bit-serial"), {"mac_kind": "bit-serial"}, 2),
+        (("--pipeline", "1"), {"pipeline": 1}, 4),
+        (("--drain", "wide"), {"drain": "wide"}, 2),
+    ],
+)
+def test_generate_writes_the_array_that_it_is_told(run, tmp_path, options, members, latency):
+    code, out, _ = run(*ARRAY, *options, "--out", tmp_path / "hw", "--json")
+    assert code == 0
+    assert json.loads(out)["latency_cycles"] == latency
+    hardware = json.loads((tmp_path / "hw" / "design.json").read_text())["hardware"]
+    assert {name: hardware[name] for name in members} == members
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ("--mac-kind", "bit-serial", "--dataflow", "weight-stationary"),
+            "a bit-serial array is output-stationary, not weight-stationary",
+        ),
+        (
+            ("--drain", "wide", "--requantiser"),
+            "a requantiser takes a column a cycle: drain must be shift, not wide",
+        ),
+        (("--pipeline", "-1"), "pipeline must be an integer from 0 to 1024, not -1"),
+        (("--core", "--requantiser", "--pipeline", "2"), "a core's array has pipeline 0, not 2"),
+    ],
+)
+def test_generate_refuses_what_cannot_be_in_one_line(run, tmp_path, options, message):
+    assert refusal(run(*ARRAY, *options, "--out", tmp_path / "hw")) == f"pact-hw: {message}\n"
+
+
 def test_simulate_finds_the_array_exact(run, array):
     code, out, err = run("simulate", array, "--vectors", "4", "--json")
     result = json.loads(out)

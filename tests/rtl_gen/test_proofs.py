@@ -48,6 +48,7 @@ BROKEN = {
     "multiply-shift requantiser": ("above_limit = ", "above_limit = ~"),
     "threshold requantiser": (">=", ">"),
     "composable product sum": ("carry = (a & b) | (c & (a | b))", "carry = (a & b)"),
+    "bit-serial product sum": ("keep = ~(shift | twice)", "keep = ~shift"),
     "streams of the output-stationary array": ("shift = clearing | (out_valid & out_ready)", "shift = 1'b1"),
     "streams of the array with multiply-shift": ("scale_ready = sums_valid & adv", "scale_ready = adv"),
     "streams of the array with thresholds": ("sums_ready = scale_valid & adv", "sums_ready = adv"),

@@ -55,12 +55,12 @@ REQUANTISED = {"requantiser": RequantiserSpec(level_bits=4)}
 )
 def test_every_width_is_exact_and_takes_the_cycles_of_the_schedule(tmp_path, bits, more, encoding):
     spec = spec_of(*bits, encoding, **more)
-    products = random_products(spec, 40, seed=1)
+    products = random_products(spec, 60, seed=1)
     report = simulate(write_design(spec, tmp_path), products, folder=tmp_path / "sim")
     assert report.problems == []
     widths = {result.mode_bits for result in report.results}
     assert widths >= {1, spec.act.bits}
-    assert len(widths) >= min(spec.act.bits, 5)
+    assert len(widths) >= min(spec.act.bits, 4)
     for result in report.results:
         if result.scenario == PLAIN:
             beats = result.mode_bits * -(-result.k // spec.lanes)
