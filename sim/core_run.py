@@ -38,7 +38,7 @@ class External:
     """The memory outside: how soon and how fast it answers."""
 
     latency_cycles: int = 0
-    """From a read's address to its first beat."""
+    """From a read's address to its first beat; what is written is there after twice as many."""
     bandwidth_256: int = 256
     """Beats of read data in 256 cycles."""
 

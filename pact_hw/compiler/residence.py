@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from math import gcd
 from typing import NamedTuple
 
 from ..errors import InputError
@@ -16,7 +15,8 @@ from .allocation import Life, allocate
 from .limits import HINT
 from .lowering import Lowered
 from .placement import Placement
-from .strips import Lines, cut, lines_read, strip_name
+from .strip_heights import StripHeights, Strips
+from .strips import Lines, cut, cut_lines, strip_name
 from .work import Load, Step, Store, Work
 
 
@@ -79,7 +79,6 @@ class _Planner:
         for work in lowered.works:
             self._works[work.layer].append(work)
         self._word_bytes = -(-core.word_bits // core.bus_bits) * core.bus_bits // 8
-        self._whole_bursts = BASE_ALIGNMENT // gcd(BASE_ALIGNMENT, self._word_bytes)
         self._touched = {name: list(dict.fromkeys(self._tensors(name))) for name in self._names}
         self._spans = {INPUT: (0, 0)}
         for index, name in enumerate(self._names):
@@ -125,64 +124,27 @@ class _Planner:
             if first <= index <= last and tensor not in spilled
         )
 
-    def _strips(self, index: int, spilled: set[str], budget: int) -> tuple[int, bool]:
-        """Lines of a layer's result at a time, and whether the next strip's operands come meanwhile.
+    def _strips(self, index: int, spilled: set[str], budget: int) -> Strips:
+        """How a layer is cut.
 
         Raises:
-            _TooSmallError: there is no room for one.
+            _TooSmallError: there is no room for a line.
         """
         name = self._names[index]
-        resident, height = self._resident_words(index, spilled), self._height(name)
-        if not spilled.intersection(self._touched[name]):
-            if resident > budget:
-                raise _TooSmallError(index, resident)
-            return height, False
-        most = height
+        heights = self._heights(name, spilled)
+        room = budget - self._resident_words(index, spilled)
+        most = heights.height
         if self._image.strips > 1 and INPUT in self._touched[name]:
             most = self._image.lines
-        room = budget - resident
-        one, two = (self._highest(name, spilled, most, room, ahead) for ahead in (False, True))
-        if not one:
-            raise _TooSmallError(index, resident + self._words(name, spilled, 1, ahead=False))
-        return (two, True) if 2 * two >= one else (one, False)
+        strips = heights.best(most, room)
+        if strips is None:
+            raise _TooSmallError(index, budget - room + heights.words(Strips(1, ahead=False)))
+        return strips
 
-    def _height(self, name: str) -> int:
-        return max(work.top + work.out_height for work in self._works[name] if work.source.words)
+    def _heights(self, name: str, spilled: set[str]) -> StripHeights:
+        return StripHeights(self._works[name], self._placements, spilled, self._core)
 
-    def _highest(self, name: str, spilled: set[str], most: int, room: int, ahead: bool) -> int:
-        """The highest strips, all but the last of the same height, that fit; 0: none."""
-        height = self._height(name)
-        heights = sorted({-(-height // n) for n in range(-(-height // most), height + 1)}, reverse=True)
-        return next((h for h in heights if self._words(name, spilled, h, ahead=ahead) <= room), 0)
-
-    def _words(self, name: str, spilled: set[str], lines: int, *, ahead: bool) -> int:
-        """Words of the buffer that strips of so many ``lines`` take."""
-        parts = cut_lines(self._height(name), lines)
-        read = [self._read(name, part, spilled) for part in [*parts[:3], *parts[-2:]]]
-        words = [
-            sum(lines.height * self._placements[tensor].line for tensor, lines in each.items())
-            for each in read
-        ]
-        if ahead:
-            words = [sum(pair) for pair in zip(words, [*words[1:], 0], strict=True)]
-        return max(words) + (self._stored(name, lines) if name in spilled else 0)
-
-    def _read(self, name: str, part: Lines, spilled: set[str]) -> dict[str, Lines]:
-        """Lines of the tensors in memory that a strip of the result reads."""
-        found: dict[str, Lines] = {}
-        for work in self._works[name]:
-            for tensor, lines in lines_read(work, part).items():
-                if tensor in spilled:
-                    other = found.get(tensor, lines)
-                    found[tensor] = Lines(min(lines.top, other.top), max(lines.end, other.end))
-        return found
-
-    def _stored(self, name: str, lines: int) -> int:
-        """Words that are stored of so many ``lines`` of a layer's result: whole bursts."""
-        words = lines * self._placements[name].line
-        return -(-words // self._whole_bursts) * self._whole_bursts
-
-    def _cut(self, strips: dict[str, tuple[int, bool]], spilled: set[str]) -> Residence:
+    def _cut(self, strips: dict[str, Strips], spilled: set[str]) -> Residence:
         """All layers in their ``strips``: lines, and whether operands come a strip ahead."""
         image, placements = self._image.placement, dict(self._placements)
         steps: list[Step] = []
@@ -194,10 +156,10 @@ class _Planner:
             works = self._works[name]
             steps += [Step(work=work) for work in works if not work.source.words]
             works = [work for work in works if work.source.words]
-            lines, ahead = strips[name]
+            (lines, ahead), heights = strips[name], self._heights(name, spilled)
             before = len(steps)
-            for part in cut_lines(self._height(name), lines):
-                read = self._read(name, part, spilled)
+            for part in cut_lines(heights.height, lines):
+                read = heights.read(part)
                 loads: list[Load] = []
                 for tensor, there in read.items():
                     strip = strip_name(tensor, there, name)
@@ -213,7 +175,7 @@ class _Planner:
                 if name in spilled:
                     strip = strip_name(name, part)
                     placements[strip] = replace(self._placements[name], height=part.height)
-                    stored[strip] = self._stored(name, part.height)
+                    stored[strip] = heights.stored_words(part.height)
                     store = Store(layer=name, tensor=strip, words=stored[strip], memory=size)
                     steps.append(Step(work=store))
                     memory.setdefault(name, []).append(Stored(part, size, len(steps) - 1))
@@ -267,8 +229,3 @@ def _spans(steps: list[Step], begins: dict[str, int]) -> dict[str, tuple[int, in
         for tensor in step.work.tensors:
             found[tensor] = found.get(tensor, (index, index))[0], index
     return found
-
-
-def cut_lines(height: int, lines: int) -> list[Lines]:
-    """``height`` lines, ``lines`` at a time."""
-    return [Lines(top, min(top + lines, height)) for top in range(0, height, lines)]

@@ -86,3 +86,8 @@ def cut(work: Work, result: Lines, read: dict[str, Lines], memory: Collection[st
         target_top=result.top if written else 0,
         macs=work.macs * result.end // work.out_height - work.macs * result.top // work.out_height,
     )
+
+
+def cut_lines(height: int, lines: int) -> list[Lines]:
+    """``height`` lines, ``lines`` at a time."""
+    return [Lines(top, min(top + lines, height)) for top in range(0, height, lines)]

@@ -7,7 +7,7 @@
 //   +operations=FILE receives 64-bit words whenever the first of them changes: operations done since the
 //                    start (0: a start), cycles, stalls, records in the other file
 //   +results=FILE    receives the memory from +results_from=BYTES for +results_bytes=BYTES, at `save`
-//   +latency=CYCLES  from a read address to its first beat (default 0)
+//   +latency=CYCLES  from a read address to its first beat; twice that till a written beat is there (default 0)
 //   +bandwidth=N     beats of read data in 256 cycles (default 256)
 // Files are little endian. An address outside the memory is answered by DECERR.
 
@@ -42,6 +42,7 @@ module core_bench #(
 );
   localparam integer BEAT_BYTES = BUS_BITS / 8;
   localparam integer QUEUE = 32;
+  localparam integer BEATS = 256;
   localparam integer DATA_WORDS = (OUT_BITS + 31) / 32;
 
   wire [31:0] araddr, awaddr;
@@ -183,34 +184,53 @@ module core_bench #(
     end
   end
 
-  // Writes: a burst at a time.
+  // Writes: a burst after the other, a beat a cycle. Beats wait in a queue until they are in the memory.
   reg writing, beyond;
-  reg  [31:0] write_address;
-  wire [31:0] write_beat = write_address / BEAT_BYTES;
-  assign awready = !writing && !bvalid;
-  assign wready  = writing;
+  reg [31:0] write_address;
+  reg [BUS_BITS-1:0] beat_data[0:BEATS-1];
+  reg [31:0] beat_number[0:BEATS-1], beat_due[0:BEATS-1];
+  reg beat_kept[0:BEATS-1], beat_last[0:BEATS-1];
+  reg [8:0] beats_in, beats_out;
+  wire [7:0] first = beats_out[7:0];
+  wire room = (beats_in - beats_out) != BEATS[8:0];
+  wire answers = !bvalid || bready;
+  wire lands = beats_in != beats_out && cycle >= beat_due[first] && (answers || !beat_last[first]);
+  wire misses = beat_number[first] >= MEMORY_BEATS;
+  assign awready = !writing;
+  assign wready  = writing && room;
 
   always @(posedge clk)
     if (rst) begin
-      writing <= 0;
-      bvalid  <= 0;
+      writing   <= 0;
+      bvalid    <= 0;
+      beats_in  <= 0;
+      beats_out <= 0;
+      beyond    <= 0;
     end else begin
       if (awvalid && awready) begin
         writing <= 1;
-        beyond <= 0;
         write_address <= awaddr;
       end
       if (wvalid && wready) begin
-        if (write_beat >= MEMORY_BEATS) beyond <= 1;
-        else if (&wstrb) memory[write_beat] <= reversed(wdata);
+        beat_data[beats_in[7:0]] <= reversed(wdata);
+        beat_number[beats_in[7:0]] <= write_address / BEAT_BYTES;
+        beat_due[beats_in[7:0]] <= cycle + 2 * latency;
+        beat_kept[beats_in[7:0]] <= &wstrb;
+        beat_last[beats_in[7:0]] <= wlast;
+        beats_in <= beats_in + 1;
         write_address <= write_address + BEAT_BYTES;
-        if (wlast) begin
-          writing <= 0;
-          bvalid  <= 1;
-          bresp   <= beyond || write_beat >= MEMORY_BEATS ? 2'd3 : 2'd0;
-        end
+        if (wlast) writing <= 0;
       end
-      if (bvalid && bready) bvalid <= 0;
+      if (bready) bvalid <= 0;
+      if (lands) begin
+        if (!misses && beat_kept[first]) memory[beat_number[first]] <= beat_data[first];
+        beyond <= !beat_last[first] && (beyond || misses);
+        if (beat_last[first]) begin
+          bvalid <= 1;
+          bresp  <= beyond || misses ? 2'd3 : 2'd0;
+        end
+        beats_out <= beats_out + 1;
+      end
     end
 
   // What the core does, for the host to check.

@@ -59,13 +59,30 @@ def test_compile_says_what_a_layer_takes(folders, capfd):
     assert "layer3_2_conv2" in out
 
 
+def test_compile_says_what_does_not_stay_in_the_buffer(folders, capfd):
+    folder, design = folders
+    small = design("little", activation_words=1500, program_words=1 << 14)
+    arguments = ("compile", small, "--network", folder / "net", "--out", folder / "out")
+    code, out, _ = call(capfd, *arguments, "--json")
+    assert code == 0
+    result = json.loads(out)
+    for name in ("stored_bytes", "loaded_bytes"):
+        assert result[name] == sum(layer[name] for layer in result["layers"]) > 0
+    code, out, _ = call(capfd, *arguments)
+    assert code == 0
+    assert "stored" in out
+    assert f"{result['stored_bytes']:,}" in out
+
+
 def test_what_cannot_be_compiled_is_one_line(folders, capfd):
     folder, design = folders
     rest = ("--network", folder / "net", "--out", folder / "o")
-    code, out, err = call(capfd, "compile", design("small", activation_words=1000), *rest)
-    assert (code, out) == (2, "")
-    assert err.splitlines()[-1].startswith("pact-hw: layer '")
-    assert "the core has activation_words 1000" in err
+    for sizes, last in (({"activation_words": 100}, "layer '"), ({"program_words": 800}, "the network's ")):
+        ((name, words),) = sizes.items()
+        code, out, err = call(capfd, "compile", design(name, **sizes), *rest)
+        assert (code, out) == (2, "")
+        assert err.splitlines()[-1].startswith(f"pact-hw: {last}")
+        assert f"the core has {name} {words}" in err
     code, _, err = call(capfd, "compile", design("array", core=None), *rest)
     assert code == 2
     assert "is an array, not a core; generate it with --core" in err

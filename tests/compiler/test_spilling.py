@@ -34,6 +34,22 @@ def two_convs(size=(27, 7), channels=8):
     )  # fmt: skip
 
 
+def narrowing():
+    """What was stored last comes back to a place that has long been free: it must wait for the store."""
+    wide = ActFormat(bits=8)
+    conv = LayerSpec(
+        name="a", kind=LayerKind.CONV, source="input", act=wide, weight=WEIGHT, in_channels=8,
+        out_channels=8, kernel=5, padding=2, out=ACT,
+    )  # fmt: skip
+    last = LayerSpec(
+        name="logits", kind=LayerKind.CONV, source="a", act=ACT, weight=WEIGHT, in_channels=8, out_channels=3
+    )
+    return NetworkSpec(
+        name="narrowing", input_channels=8, input_height=8, input_width=6, input_act=wide,
+        layers=(conv, last),
+    )  # fmt: skip
+
+
 NETWORK = two_convs()
 TENSORS = random_tensors(NETWORK, 0)
 
@@ -57,6 +73,17 @@ def test_a_network_runs_whatever_room_there_is(little, eager):
     check(NETWORK, TENSORS, little, random_levels(NETWORK, 0), eager=eager)
     assert little.activation_words <= 90 < 2 * 27 * 7
     assert set(little.memory) == {"input", "a", "b"}
+
+
+def test_what_comes_back_has_been_stored_before():
+    network = narrowing()
+    tensors = random_tensors(network, 0)
+    compiled = compile_network(network, tensors, big_core(small_array(rows=2), activation_words=100))
+    check(network, tensors, compiled, random_levels(network, 0), eager=True)
+    last = compiled.transfers[-2]  # then the weights
+    stored = [i for i, fields in enumerate(compiled.operations) if fields["opcode"] == Opcode.STORE]
+    assert last["destination"] == Destination.ACTIVATIONS
+    assert last["after_operations"] == stored[-1] + 1
 
 
 def test_strips_are_cut_to_fill_the_rows_of_the_array():

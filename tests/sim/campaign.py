@@ -81,11 +81,11 @@ def random_core(rng):
         array=array,
         widest_act_bits=max(8, array.act.bits),
         widest_weight_bits=max(8, array.weight.bits),
-        activation_words=rng.choice([1 << 12, 1 << 14, 100_000]),
+        activation_words=rng.choice([50, 200, 800, 1 << 12, 100_000]),
         patch_words=rng.choice([64, 256, 1024]),
         weight_words=rng.choice([256, 2048]),
         constant_words=rng.choice([16, 64]),
-        program_words=1 << 13,
+        program_words=1 << 15,
         bus_bits=rng.choice([32, 64, 128]),
         requantisers=rng.choice([0, 1, cols]),
     )
@@ -110,6 +110,7 @@ class Campaign:
                 continue
             levels = random_levels(network, number)
             values = {name: value[0] for name, value in golden.run(network, tensors, levels[None]).items()}
+            self.counts["that did not fit the buffer"] += bool(made.memory)
             jobs.append(Job(part=whole(made), values={"input": levels, **values}))
             compiled.append((network, made))
         if not jobs:
