@@ -2,7 +2,7 @@
 
 An error in one of Yosys' passes ends the process that it runs in, and abc has been seen to run for minutes:
 so each program runs in a session of its own, which is killed whole, its own children included, when the time
-is up or we are interrupted.
+is up or we are interrupted or terminated.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 
 from pact_hw.errors import InputError
 
@@ -37,7 +39,8 @@ def run(name: str, arguments: Sequence[str], *, folder: Path, timeout: float) ->
         start_new_session=True,
     )
     try:
-        log, _ = child.communicate(timeout=timeout)
+        with _killed_with_us(child):
+            log, _ = child.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         raise InputError(f"{name} did not finish within {timeout:g} s; allow more time") from None
     finally:
@@ -51,3 +54,23 @@ def run(name: str, arguments: Sequence[str], *, folder: Path, timeout: float) ->
         last = log.strip().splitlines()[-1] if log.strip() else ""
         raise InputError(f"{name} stopped with status {child.returncode}: {error[1] if error else last}")
     return log
+
+
+@contextlib.contextmanager
+def _killed_with_us(child: subprocess.Popen[str]) -> Iterator[None]:
+    """While the block runs, SIGTERM to us kills ``child`` first; of threads only the main one can tell."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def kill(number: int, _frame: FrameType | None) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    before = signal.signal(signal.SIGTERM, kill)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -101,7 +101,7 @@ def place_and_route(
     clocks = [one["fmax_mhz"] for one in found]
     return {
         "design": design.top,
-        "digest": design.hardware.digest,
+        "digest": design.digest,
         "family": family,
         "device": chip.name,
         "macs_per_cycle": macs,
