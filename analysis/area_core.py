@@ -72,7 +72,8 @@ def _bare(core: CoreSpec, library: str) -> tuple[float, float]:
 def core_features(core: CoreSpec, library: str) -> dict[str, Features]:
     """The counts that each part's area is a sum of; the array's own area is one of them."""
     array, requantiser, count = core.array, core.requantiser, core.requantisers
-    total = max(core.sum_bits + requantiser.mult_bits, requantiser.add_bits) + 1
+    bits = core.requantised_bits
+    total = max(bits + requantiser.mult_bits, requantiser.add_bits) + 1
     depths = (core.activation_words, core.patch_words, core.weight_words, core.constant_words)
     address_bits = sum((depth - 1).bit_length() for depth in depths)
     return {
@@ -82,16 +83,20 @@ def core_features(core: CoreSpec, library: str) -> dict[str, Features]:
             "total bits": array.rows * act_sum_bits(array, array.max_reduction),
         },
         "requantisers": {
-            "product bits": count * (core.sum_bits + requantiser.residual_bits) * requantiser.mult_bits,
+            "product bits": count
+            * (bits * requantiser.mult_bits + requantiser.residual_bits * core.residual_mult_bits),
             "total bits": count * total,
             "shifter bits": count * total * requantiser.shift_bits,
             "constant bits": count * core.channel_constant_bits,
-            "waiting bits": array.cols * core.sum_bits * (count < array.cols),
+            "waiting bits": array.cols * bits * (count < array.cols),
             "one": 1,
         },
         "sums": {
             "sum bits": array.cols * core.sum_bits,
             "corrected bits": array.cols * array.acc_bits,
+            "shifted bits": array.cols
+            * core.sum_bits
+            * (core.act_planes * core.weight_slices - 1).bit_length(),
             "one": 1,
         },
         "loops": {

@@ -6,12 +6,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pact_hw.spec import ActFormat, CoreSpec, HardwareSpec, RequantiserSpec, WeightEncoding, WeightFormat
+from pact_hw.spec import (
+    ActFormat,
+    CoreSpec,
+    HardwareSpec,
+    MacKind,
+    RequantiserSpec,
+    WeightEncoding,
+    WeightFormat,
+)
 
 from .area_core import PARTS, core_area
 from .tables import packaged_text
 
-SIZES = ("bits", "edge_bits", "rows", "cols", "lanes", "requantisers", "mult_bits", "bus_bits")
+SIZES = (
+    "bits",
+    "edge_bits",
+    "rows",
+    "cols",
+    "lanes",
+    "requantisers",
+    "mult_bits",
+    "residual_mult_bits",
+    "bus_bits",
+    "narrowest_bits",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +46,9 @@ class CorePoint:
 
 
 def probe(sizes: Mapping[str, Any]) -> CoreSpec:
-    """The core that ``sizes`` (``SIZES`` and ``encoding``) stand for."""
+    """The core that ``sizes`` (``SIZES`` and ``encoding``) stand for; ``narrowest_bits`` 0: a fixed array."""
     bits, edge = int(sizes["bits"]), int(sizes["edge_bits"])
+    narrowest = int(sizes["narrowest_bits"])
     array = HardwareSpec(
         act=ActFormat(bits=bits),
         weight=WeightFormat(bits=bits, encoding=WeightEncoding(sizes["encoding"])),
@@ -36,6 +56,8 @@ def probe(sizes: Mapping[str, Any]) -> CoreSpec:
         cols=int(sizes["cols"]),
         lanes=int(sizes["lanes"]),
         name="core",
+        mac_kind=MacKind.COMPOSABLE if narrowest else MacKind.FIXED,
+        narrowest_bits=narrowest,
         requantiser=RequantiserSpec(
             mult_bits=int(sizes["mult_bits"]), add_bits=32, max_shift=24, level_bits=edge, residual_bits=edge
         ),
@@ -50,6 +72,7 @@ def probe(sizes: Mapping[str, Any]) -> CoreSpec:
         constant_words=16,
         program_words=2048,
         requantisers=int(sizes["requantisers"]),
+        residual_mult_bits=int(sizes["residual_mult_bits"]),
         bus_bits=int(sizes["bus_bits"]),
     )
 
