@@ -94,16 +94,18 @@ class _Planner:
         """See ``reside``."""
         spilled = {INPUT} if self._image.strips > 1 else set()
         have = self._core.activation_words
-        budget, most = have, 0
+        lost = dict.fromkeys(self._names, 0)  # words that are there, but not in one piece
         while True:
             try:
                 strips = {
-                    name: self._strips(index, spilled, budget) for index, name in enumerate(self._names)
+                    name: self._strips(index, spilled, have - lost[name])
+                    for index, name in enumerate(self._names)
                 }
             except _TooSmallError as small:
                 victim = self._victim(small.layer, spilled)
                 if victim is None:
-                    name, need = self._names[small.layer], max(small.need, most)
+                    name = self._names[small.layer]
+                    need = small.need + lost[name]
                     raise InputError(
                         f"layer {name!r}: a line of its result at a time, with what is in use beside it, "
                         f"takes {need} activation words, the core has activation_words {have}: {HINT}"
@@ -113,8 +115,14 @@ class _Planner:
             found = self._cut(strips, spilled)
             if found.words <= have:
                 return found
-            # Words are there, but not in one piece.
-            most, budget = found.words, budget - max(found.words - have, have // 32 + 1)
+            for name in self._names:
+                ends = [
+                    found.placements[tensor].base + life.words
+                    for tensor, life in found.lives.items()
+                    if found.steps[life.first].work.layer == name
+                ]
+                beyond = max(ends, default=0) - have
+                lost[name] += max(beyond, have // 32 + 1) if beyond > 0 else 0
 
     def _resident_words(self, index: int, spilled: set[str]) -> int:
         """Of whole tensors that are in the buffer while a layer runs."""

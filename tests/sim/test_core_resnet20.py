@@ -4,6 +4,8 @@ Weight codes and constants are random, with the statistics of trained ones (``pa
 networks that were trained belong to no repository. What is compared does not depend on it.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,13 @@ from sim.core_simulate import simulate_network
 
 pytestmark = pytest.mark.slow
 IMAGES = 100
+VALUES = 7 * 16384 + 6 * 8192 + 6 * 4096 + 64 + 10
+"""That ResNet-20 computes for an image."""
+
+
+def random_images(network, count, seed):
+    act, shape = network.input_act, (count, *network.shapes["input"])
+    return np.random.default_rng(seed).integers(act.min, act.max + 1, shape)
 
 
 @pytest.fixture(scope="module")
@@ -54,19 +63,39 @@ def test_a_composable_core_runs_the_edges_in_one_pass(design, tmp_path):
     assert report.to_json()["cycles"] == report.to_json()["predicted_cycles"]
 
 
+def test_a_quarter_of_the_buffer_that_it_takes(tmp_path):
+    """Tensors go to memory and come back in strips; every layer is the reference's as it is written."""
+    network = examples.resnet20(bits=4)
+    tensors = examples.random_tensors(network, seed=4)
+    array = HardwareSpec(
+        name="little_core", act=ActFormat(bits=4), weight=WeightFormat(bits=4), rows=8, cols=8, lanes=16
+    )
+    core = core_for(network, tensors, array)
+    little = replace(core, activation_words=core.activation_words // 4, program_words=1 << 14)
+    images = random_images(network, 10, 4)
+    design = write_core(little, tmp_path / "core")
+    report = simulate_network(design, network, tensors, images, folder=tmp_path / "run")
+    assert not report.problems
+    result = report.to_json()
+    assert result["values_compared"] == 10 * VALUES
+    assert result["cycles"] == result["predicted_cycles"]
+    whole = compile_network(network, tensors, core)
+    assert 1.2 < result["cycles"] / (10 * whole.cycles) < 1.6
+    assert result["stalls"] < 2 * result["cycles"]
+
+
 @pytest.mark.parametrize("bits", [4, 2])
 def test_every_layer_of_a_hundred_images(design, tmp_path, monkeypatch, bits):
     network = examples.resnet20(bits=bits)
     tensors = examples.random_tensors(network, seed=bits)
-    shape = (IMAGES, *network.shapes["input"])
-    images = np.random.default_rng(bits).integers(network.input_act.min, network.input_act.max + 1, shape)
+    images = random_images(network, IMAGES, bits)
     if bits == 2:  # the other network has built it
         monkeypatch.setattr(build, "_verilate", None)
     report = simulate_network(design, network, tensors, images, folder=tmp_path)
     assert not report.problems
     assert report.images == IMAGES
     result = report.to_json()
-    assert result["values_compared"] == IMAGES * (7 * 16384 + 6 * 8192 + 6 * 4096 + 64 + 10)
+    assert result["values_compared"] == IMAGES * VALUES
     assert result["cycles"] == result["predicted_cycles"]
     few = [golden.run(network, tensors, image[None]) for image in images[:3]]
     assert report.classes[:3] == tuple(int(values["linear"].ravel().argmax()) for values in few)
