@@ -12,7 +12,7 @@ from pathlib import Path
 
 from analysis.synthesis import synthesise
 from pact_hw.compiler import examples
-from pact_hw.compiler.sizing import core_for
+from pact_hw.compiler.sizing import core_for, with_fields_for
 from pact_hw.design import Design, save_manifest
 from pact_hw.files import write_text
 from pact_hw.spec import ActFormat, CoreSpec, HardwareSpec, RequantiserSpec, WeightFormat
@@ -88,7 +88,8 @@ def main() -> None:
         if arguments.network:
             network = getattr(examples, arguments.network)(arguments.bits)
             tensors = examples.random_tensors(network, 1)
-            core = core_for(network, tensors, array, requantisers=count)
+            sized = core_for(network, tensors, array, requantisers=count)
+            core = with_fields_for(network, tensors, sized)
         else:
             core = CoreSpec(
                 array=array, widest_act_bits=arguments.edge_bits, widest_weight_bits=arguments.edge_bits,

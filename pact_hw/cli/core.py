@@ -73,10 +73,13 @@ def core_spec(
         "depthwise": Depthwise(depthwise),
     }
     if network is not None:
-        from ..compiler.sizing import core_for
+        from ..compiler.sizing import core_for, with_fields_for
         from ..network_files import load_network
 
-        return replace(core_for(*load_network(network), array, **ways), **given)
+        spec, tensors = load_network(network)
+        sized = replace(core_for(spec, tensors, array, **ways), **given)
+        # With sizes of the user's own it may be meant for other networks as well.
+        return sized if given else with_fields_for(spec, tensors, sized)
     array = replace(array, requantiser=_WIDE)
     return CoreSpec(array=array, widest_act_bits=_WIDE.level_bits, **ways, **given)
 

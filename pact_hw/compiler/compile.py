@@ -12,6 +12,7 @@ from ..spec.core import RESULT_BITS, CoreSpec
 from ..spec.program import FIELDS, WORDS, encode
 from .compiled import Compiled, Piece
 from .fields import operation_fields, store_fields
+from .limits import check_fields
 from .lowering import lower
 from .model import Model
 from .plan import plan
@@ -116,6 +117,7 @@ class _Program:
             encode(FIELDS, fields, WORDS)
         except InputError as error:
             raise InputError(f"layer {work.layer!r}: {error}") from None
+        check_fields(work.layer, fields, core)
         return fields
 
     def _after(self, load: Load) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ..errors import InputError
@@ -9,6 +11,7 @@ from ..golden.matmul import Int64, decode_weights
 from ..golden.network import Tensors, weight_matrix
 from ..spec import HardwareSpec, LayerSpec, RequantiserKind, signed_bits
 from ..spec.core import RESULT_BITS, CoreSpec
+from ..spec.program import FIELDS
 from .slots import diagonal
 
 HINT = "generate a core --for this network"
@@ -80,3 +83,13 @@ def check_constants(layer: LayerSpec, values: dict[str, Int64], core: CoreSpec) 
             f"layer {layer.name!r} shifts by {values['shift'].max()}, the core's requantiser by at most "
             f"{spec.max_shift}: {HINT}"
         )
+
+
+def check_fields(layer: str, fields: Mapping[str, int], core: CoreSpec) -> None:
+    """Refuse an operation whose ``fields`` are wider than those of a core for certain programs."""
+    for field, bits in zip(FIELDS, core.field_bits, strict=False):
+        if not field.signed and fields[field.name] >> bits:
+            raise InputError(
+                f"layer {layer!r}: {field.name} of an operation is {fields[field.name]}, the core has {bits} "
+                f"bits for it: {HINT}"
+            )

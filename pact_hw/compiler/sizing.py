@@ -18,7 +18,7 @@ from ..spec import (
     signed_bits,
 )
 from ..spec.core import CoreSpec, Depthwise
-from ..spec.program import WORDS, Opcode
+from ..spec.program import FIELDS, WORDS, Opcode
 from .compile import compile_network
 from .compiled import Compiled
 from .limits import diagonal_sums
@@ -132,3 +132,13 @@ def _with_patches(
                 program_words=_power((len(compiled.operations) + 1) * WORDS),
             )
         words *= 2
+
+
+def with_fields_for(
+    network: NetworkSpec, tensors: Tensors, core: CoreSpec, *, bus_limited: bool = True
+) -> CoreSpec:
+    """``core`` with fields of operations no wider than ``network``'s program has them."""
+    operations = compile_network(network, tensors, core, bus_limited=bus_limited).operations
+    most = {field.name: max(fields[field.name] for fields in operations) for field in FIELDS}
+    bits = (field.bits if field.signed else max(1, most[field.name].bit_length()) for field in FIELDS)
+    return replace(core, field_bits=tuple(bits))

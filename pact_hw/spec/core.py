@@ -39,6 +39,7 @@ from .formats import (
 )
 from .hardware import HardwareSpec
 from .kinds import Dataflow, MacKind
+from .program import FIELDS
 from .requantiser import RequantiserKind, RequantiserSpec
 
 RESULT_BITS = 32
@@ -78,6 +79,8 @@ class CoreSpec:
         requantisers: How many there are, a divisor of ``cols``; by default as many. With fewer a row of
             sums takes ``requantise_steps`` cycles.
         depthwise: How the array runs depthwise convolutions.
+        field_bits: Most bits of each of the operations' fields (``spec.program.FIELDS``); empty: as many as
+            the core's sizes ask for.
     """
 
     array: HardwareSpec
@@ -94,6 +97,7 @@ class CoreSpec:
     residual_mult_bits: int = 0
     requantisers: int = 0
     depthwise: Depthwise = Depthwise.NONE
+    field_bits: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         array = self.array
@@ -146,6 +150,12 @@ class CoreSpec:
         check_int("requantised_bits", self.requantised_bits, array.acc_bits, self.sum_bits)
         if self.requantisers == 0:
             object.__setattr__(self, "requantisers", array.cols)
+        if self.field_bits and len(self.field_bits) != len(FIELDS):
+            raise InputError(
+                f"field_bits must be of {len(FIELDS)} fields, or none, not {len(self.field_bits)}"
+            )
+        for field, bits in zip(FIELDS, self.field_bits, strict=False):
+            check_int(f"field_bits of {field.name}", bits, 1, field.bits)
         check_int("requantisers", self.requantisers, 1, array.cols)
         if array.cols % self.requantisers:
             raise InputError(
@@ -244,7 +254,8 @@ class CoreSpec:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON members; ``from_json`` gives the same spec back."""
         own = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {**own, "array": self.array.to_json(), "depthwise": self.depthwise.value}
+        own |= {"depthwise": self.depthwise.value, "field_bits": list(self.field_bits)}
+        return {**own, "array": self.array.to_json()}
 
     @classmethod
     def from_json(cls, members: Any) -> CoreSpec:
@@ -254,6 +265,7 @@ class CoreSpec:
             own |= {
                 "array": HardwareSpec.from_json(members["array"]),
                 "depthwise": Depthwise(members["depthwise"]),
+                "field_bits": tuple(members["field_bits"]),
             }
             return cls(**own)
         except InputError:

@@ -203,8 +203,8 @@ class ReadDma(Block):
         m.d.comb += [
             ask.eq(may_ask & issuing),
             fields["issue_next"].eq(ask & last),
-            self.bad_transfer.eq(begin & bad),
         ]
+        m.d.sync += self.bad_transfer.eq(begin & bad)
         m.d.sync += issuing.eq(~dropping & ((begin & ~bad) | (issuing & ~(ask & last))))
         start = named(m, "burst_start", source[self._beat_bits :], len(index) + len(page))
         steps = [

@@ -83,7 +83,9 @@ class Sequencer(Block):
         index_plus_1 = named(m, "index_plus_1", index + 1, len(index))
         address = named(m, "address", base + index, len(base) + 1)
         beyond = named(m, "beyond", fetching & (address >= core.program_words), 1)
-        arrived = named(m, "arrived", self.transfers_done >= self.after_transfers, 1)
+        # Known a cycle later; after_transfers comes long before it matters.
+        arrived = Signal(name="arrived")
+        m.d.sync += arrived.eq(self.transfers_done >= self.after_transfers)
         sensible = self._sensible(m)
         begun = named(m, "begun", self.start & ~self.busy & ~self.error.any(), 1)
         m.d.comb += [

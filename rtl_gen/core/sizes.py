@@ -19,6 +19,7 @@ _PIXELS = {"source_height", "source_width", "out_height", "out_width", "tile_out
 _IN_PATCH = {"patch_y", "patch_x", "pixel_words", "block_y", "block_x"}
 _GROUPS_IN_PATCH = {"kernel_y", "kernel_x", "channel_beats"}
 MODES = {field.name for field in FIELDS[-MODE_FIELDS:]}
+_NUMBERS = {field.name: number for number, field in enumerate(FIELDS)}
 _FIELD_BITS = {field.name: field.bits for field in FIELDS}
 SIGNED = {field.name for field in FIELDS if field.signed}
 
@@ -64,7 +65,18 @@ def mode_bits(core: CoreSpec) -> int:
 
 
 def field_bits(core: CoreSpec, name: str) -> int:
-    """Bits that field ``name`` of an operation needs in this core."""
+    """Bits that field ``name`` of an operation has in this core.
+
+    Some are as wide as what they are compared with or added to, whatever the core says of its programs.
+    """
+    bits = _sized_bits(core, name)
+    if not core.field_bits or name in SIGNED or name in ("opcode", "limit", "out"):
+        return bits
+    return min(bits, core.field_bits[_NUMBERS[name]])
+
+
+def _sized_bits(core: CoreSpec, name: str) -> int:
+    """As many bits as the sizes of the core ask for."""
     bits = _FIELD_BITS[name]
     if name in _PIXELS:
         return pixel_bits(core)

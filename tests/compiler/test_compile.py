@@ -10,7 +10,7 @@ from core_networks import big_core, random_levels, small_array
 from pact_hw.compiler import compile_network, load_compiled, save_compiled
 from pact_hw.compiler.examples import random_tensors as example_tensors
 from pact_hw.compiler.examples import resnet20, resnet50
-from pact_hw.compiler.sizing import core_for
+from pact_hw.compiler.sizing import core_for, with_fields_for
 from pact_hw.errors import InputError
 from pact_hw.spec import RequantiserKind, RequantiserSpec
 from pact_hw.spec.core_schedule import operation_cycles
@@ -139,6 +139,24 @@ def test_a_core_for_a_network_has_no_bit_too_many(name):
     assert core.requantised_bits < core.sum_bits
     with pytest.raises(InputError):
         compile_network(network, tensors, replace(core, **less))
+
+
+def test_fields_no_wider_than_a_program_has_them(compiled):
+    network = resnet20()
+    tensors = example_tensors(network, 0)
+    core = with_fields_for(network, tensors, compiled.core)
+    assert compile_network(network, tensors, core).operations == compiled.operations
+    assert sum(core.field_bits) < 0.7 * sum(field.bits for field in FIELDS)
+    for number, field in enumerate(FIELDS):
+        most = max(fields[field.name] for fields in compiled.operations)
+        if field.signed or most < 2:
+            continue
+        bits = list(core.field_bits)
+        bits[number] -= 1
+        with pytest.raises(
+            InputError, match=rf"^layer '\w+': {field.name} of an operation is \d+, the core has"
+        ):
+            compile_network(network, tensors, replace(core, field_bits=tuple(bits)))
 
 
 REQUANTISERS = [

@@ -18,6 +18,7 @@ from pact_hw.spec import (
     WeightFormat,
 )
 from pact_hw.spec.core import CoreSpec, Depthwise
+from pact_hw.spec.program import FIELDS
 
 WIDE = RequantiserSpec(level_bits=16, residual_bits=16)
 
@@ -86,6 +87,7 @@ def test_as_many_slices_as_the_widest_weights_take(bits, widest):
 @pytest.mark.parametrize("depthwise", Depthwise)
 def test_json_gives_the_same_core_back(depthwise):
     core = CoreSpec(array=array(), bus_bits=128, patch_words=77, requantisers=2, depthwise=depthwise)
+    core = replace(core, field_bits=tuple(field.bits for field in FIELDS))
     again = CoreSpec.from_json(json.loads(json.dumps(core.to_json())))
     assert again == core
     assert again.digest == core.digest != replace(core, patch_words=78).digest
@@ -124,6 +126,11 @@ WRONG = [
     (
         {"array": array(requantiser=RequantiserSpec(residual_bits=0))},
         "residual_bits of a core's requantiser must be an integer from 1 to 8, not 0$",
+    ),
+    ({"field_bits": (1, 2)}, "field_bits must be of 76 fields, or none, not 2$"),
+    (
+        {"field_bits": (4, *(field.bits for field in FIELDS[1:]))},
+        "field_bits of opcode must be an integer from 1 to 3, not 4$",
     ),
     ({"requantisers": 3}, "requantisers must be a divisor of the 8 cols, not 3$"),
     ({"depthwise": True}, "depthwise must be a Depthwise, not True$"),

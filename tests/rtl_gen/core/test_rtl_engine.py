@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from pact_hw.compiler import compile_network
+from pact_hw.compiler.sizing import core_for, with_fields_for
 from pact_hw.errors import InputError
 from pact_hw.spec import (
     ActFormat,
@@ -246,6 +247,19 @@ def test_bad_operations_end_in_an_error(small, tmp_path, operation, changes, err
         assert end["stalls"] > 15_000
         return
     assert (end["error"], end["operations"]) == (error, operation)
+
+
+def test_fields_as_narrow_as_a_program(small, tmp_path):
+    array, _, tensors, levels, _ = small
+    core = with_fields_for(SMALL, tensors, core_for(SMALL, tensors, array.array))
+    compiled = compile_network(SMALL, tensors, core)
+    lines = bus_words(core, compiled.transfers, compiled.model, compiled.input_bytes(levels))
+    output, end = run_engine(engine_program(core), tmp_path, lines, gap=0.3, held=0.3)
+    check_run(core, SMALL, tensors, levels, compiled, output, end)
+    made = core, engine_program(core), tensors, levels, compiled
+    bits = core.field_bits[[field.name for field in FIELDS].index("n_tiles")]
+    _, end = run_changed(made, tmp_path, 0, {"n_tiles": 1 << bits})
+    assert (end["error"], end["operations"]) == (CoreError.BAD_OPERATION, 0)
 
 
 @pytest.mark.slow
