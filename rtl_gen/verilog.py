@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from amaranth.back import rtlil, verilog
@@ -31,6 +32,9 @@ opt_clean
 opt_clean -purge
 write_verilog -noattr -norename -simple-lhs
 """
+
+LARGE_PORT_BITS = 8192
+"""A module with more is written by a Yosys of its own, beside the others."""
 
 _INSTANCES = re.compile(
     r"  attribute \\first (\d+)\n  attribute \\label \"(\w+)\"\n"
@@ -115,9 +119,15 @@ def _yosys(script: str) -> str:
     return done.stdout
 
 
-def modules(blocks: Sequence[Block]) -> dict[Block, str]:
-    """The Verilog of each of ``blocks``, in their order, as Yosys writes it; "" of those with a body."""
-    everything, blocks = blocks, [block for block in blocks if block.body() is None]
+def _interface(block: Block) -> str:
+    """The module of ``block`` as RTLIL without a body: what who uses it needs to know."""
+    ports = enumerate(block.ports, start=1)
+    wires = [f"  wire width {port.width} {port.direction} {number} \\{port.name}" for number, port in ports]
+    return "\n".join(["attribute \\blackbox 1", f"module \\{block.module_name}", *wires, "end\n"])
+
+
+def _script(blocks: Sequence[Block], everything: Sequence[Block]) -> str:
+    """What makes Yosys write ``blocks``, which are made of some of ``everything``."""
     text = "\n".join(
         rtlil.convert(
             block,
@@ -131,9 +141,22 @@ def modules(blocks: Sequence[Block]) -> dict[Block, str]:
     registers = "\n".join(
         f"opt_dff -simple-dffe {'' if block.resets else '-nosdff'} {block.module_name}" for block in blocks
     )
-    written = _yosys(_SCRIPT.format(rtlil=expand(widen(text), everything), registers=registers))
+    others = "\n".join(_interface(part) for part in everything if part not in blocks)
+    return _SCRIPT.format(rtlil=expand(widen(text), everything) + others, registers=registers)
+
+
+def modules(blocks: Sequence[Block]) -> dict[Block, str]:
+    """The Verilog of each of ``blocks``, in their order, as Yosys writes it; "" of those with a body."""
+    everything, blocks = blocks, [block for block in blocks if block.body() is None]
+    large = [block for block in blocks if sum(port.width for port in block.ports) > LARGE_PORT_BITS]
+    batches = [[block] for block in large]
+    if rest := [block for block in blocks if block not in large]:
+        batches.append(rest)
+    with ThreadPoolExecutor() as pool:  # Amaranth goes on while Yosys, a process, writes
+        written = [pool.submit(_yosys, _script(batch, everything)) for batch in batches]
     found = {
         match[1]: match[0]
-        for match in re.finditer(r"^module (\w+)\(.*?^endmodule\n", written, re.DOTALL | re.MULTILINE)
+        for text in written
+        for match in re.finditer(r"^module (\w+)\(.*?^endmodule\n", text.result(), re.DOTALL | re.MULTILINE)
     }
     return {block: found[block.module_name] if block in blocks else "" for block in everything}
