@@ -10,6 +10,7 @@ from ..golden.network import Tensors
 from ..spec import NetworkSpec
 from ..spec.core import RESULT_BITS, CoreSpec
 from ..spec.program import FIELDS, WORDS, encode
+from .as_products import as_products
 from .compiled import Compiled, Piece
 from .fields import operation_fields, store_fields
 from .limits import check_fields
@@ -34,13 +35,15 @@ def compile_network(
         InputError: the network does not fit the core; the message names the layer, what it needs, and
             what there is.
     """
+    digest = network.digest
+    network, tensors = as_products(network, tensors, core.array)
     lowered = lower(network, tensors, core)
     residence = reside(lowered, network, core)
     program = _Program(residence, core, bus_limited)
     image = program.model.image(program.operations)
     names = [layer.name for layer in network.layers]
     return Compiled(
-        network_digest=network.digest,
+        network_digest=digest,
         core=core,
         operations=tuple(program.operations),
         transfers=tuple(program.model.transfers),

@@ -19,6 +19,7 @@ from ..spec import (
 )
 from ..spec.core import CoreSpec, Depthwise
 from ..spec.program import FIELDS, WORDS, Opcode
+from .as_products import as_products
 from .compile import compile_network
 from .compiled import Compiled
 from .limits import diagonal_sums
@@ -49,6 +50,7 @@ def core_for(
     Raises:
         InputError: no core with such an array runs the network.
     """
+    network, tensors = as_products(network, tensors, array)
     layers = network.layers
     levels = [x.act.bits for x in layers] + [x.out.bits for x in layers if x.out is not None]
     widest = max([array.act.bits, *levels])

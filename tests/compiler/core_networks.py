@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -175,7 +177,9 @@ def _layer(draw, known, name, odd, channels):
     }  # fmt: skip
     if kind is not LayerKind.CONV:
         out = act if kind is LayerKind.MAX else acts(draw)
-        return LayerSpec(**members, **geometry, out_channels=shape[0], out=out)
+        plain = LayerSpec(**members, **geometry, out_channels=shape[0], out=out)
+        sums = kind is LayerKind.SUM and not odd  # odd weights are never 0
+        return _with_residual(draw, known, plain, shape) if sums else plain
     n = draw(st.integers(1, channels))
     groups = 1
     if draw(st.integers(0, 5)) == 0:
@@ -186,20 +190,25 @@ def _layer(draw, known, name, odd, channels):
     plain = LayerSpec(
         **members, **geometry, out_channels=n, groups=groups, weight=_weight(draw, odd), out=acts(draw)
     )
-    _, y, x = plain.out_shape(shape)
+    return plain if groups > 1 else _with_residual(draw, known, plain, shape)
+
+
+def _with_residual(draw, known, layer, shape):
+    _, y, x = layer.out_shape(shape)
+    n = layer.out_channels
     residuals = [
         (other, stride)
         for other, (_, s) in known.items()
         for stride in (1, 2, 3)
         if s[0] <= n and (-(-s[1] // stride), -(-s[2] // stride)) == (y, x)
     ]
-    if not residuals or groups > 1:
-        return plain
+    if not residuals:
+        return layer
     other, stride = draw(st.sampled_from(residuals))
-    c = known[other][1][0]
-    return LayerSpec(
-        **members, **geometry, out_channels=n, weight=plain.weight, out=plain.out, residual=other,
-        residual_act=known[other][0], residual_stride=stride, residual_channel=draw(st.integers(0, n - c)),
+    act, (c, _, _) = known[other]
+    return replace(
+        layer, residual=other, residual_act=act, residual_stride=stride,
+        residual_channel=draw(st.integers(0, n - c)),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pact_hw.compiler import compile_network
 from pact_hw.compiler.allocation import Life, allocate
+from pact_hw.compiler.sizing import core_for
 from pact_hw.compiler.weights import from_bytes, slices, to_bits, to_bytes
 from pact_hw.errors import InputError
 from pact_hw.golden.matmul import decode_weights
@@ -171,3 +172,26 @@ def test_logits_of_an_image_that_is_cut():
     compiled = compile_network(network, tensors, big_core(small_array(rows=8)))
     assert len(compiled.operations) == 2
     check(network, tensors, compiled, random_levels(network, 0))
+
+
+def test_a_sum_with_a_residual_operand_is_a_product_where_weights_can_be_0():
+    act = ActFormat(bits=4)
+    pool = LayerSpec(
+        name="pool", kind=LayerKind.SUM, source="input", act=act, in_channels=20, out_channels=20, kernel=3,
+        stride=2, padding=1, out=ActFormat(bits=6), residual="input", residual_act=act, residual_stride=2,
+    )  # fmt: skip
+    logits = LayerSpec(
+        name="logits", kind=LayerKind.SUM, source="pool", act=pool.out, in_channels=20, out_channels=20
+    )
+    network = NetworkSpec(
+        name="sums", input_channels=20, input_height=7, input_width=5, input_act=act, layers=(pool, logits)
+    )  # fmt: skip
+    tensors = random_tensors(network, 0)
+    twos = WeightFormat(bits=4, encoding=WeightEncoding.TWOS_COMPLEMENT)
+    array = replace(small_array(), weight=twos, acc_bits=0)
+    for core in (big_core(array), core_for(network, tensors, array)):
+        compiled = compile_network(network, tensors, core)
+        assert compiled.network_digest == network.digest
+        check(network, tensors, compiled, random_levels(network, 0))
+    with pytest.raises(InputError, match=r"^layer 'pool': a sum layer has no residual operand on this core"):
+        compile_network(network, tensors, big_core(small_array()))
