@@ -25,7 +25,6 @@ ALPHA_START = 10.0
 
 
 _SMALLEST = {torch.float32: 2.0**-149, torch.float64: 2.0**-1074}
-_SCALE = 2.0**60
 
 
 def _where_not_negative(gradient: Tensor, x: Tensor, out: Tensor) -> Tensor:
@@ -70,8 +69,9 @@ def _part(x: Tensor, alpha: Tensor) -> Tensor:
         return torch.where(x >= alpha, 2, torch.where(x >= 0, 1, 0)).to(torch.uint8)
     # x is used only once, else the compiler computes it in a loop of its own and stores it. x / alpha
     # reaches 1 just where x reaches alpha; scaled, the negative numbers next to 0 do not vanish in it.
-    z = (x * _SCALE / alpha).floor()
-    return ((z / _SCALE).floor().clamp(-1, 1) + 1).to(torch.uint8)
+    # The factors are literals: a module's float would be a dynamic size to the compiler.
+    z = (x * 2.0**60 / alpha).floor()
+    return ((z * 2.0**-60).floor().clamp(-1, 1) + 1).to(torch.uint8)
 
 
 class _Quantiser(torch.autograd.Function):

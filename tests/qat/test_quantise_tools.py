@@ -158,6 +158,15 @@ def test_compiled_networks_agree_with_eager_ones(options):
     )  # fmt: skip
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")  # raised by the compiler's own imports
+def test_compiled_networks_take_batches_of_any_size():
+    model = network()
+    compiled = torch.compile(copy.deepcopy(model), fullgraph=True, dynamic=True)
+    for count in (8, 5):
+        assert_same(step(compiled, images(count))[0], step(model, images(count))[0], rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("options", [{}, {"weights": SAWB, "activation": PACTPlus}, {"weight_bits": 1}])
 def test_cuda_agrees_with_the_cpu(options):
