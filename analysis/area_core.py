@@ -47,12 +47,17 @@ def core_area(core: CoreSpec, library: str = DEFAULT_LIBRARY) -> CoreArea:
     """
     coefficients = _coefficients().get(library)
     if coefficients is None:
-        raise InputError(f"core area: library must be one of {', '.join(_coefficients())}, not {library!r}")
+        raise InputError(f"core area: library must be one of {', '.join(core_libraries())}, not {library!r}")
     parts = {
         part: sum(value * coefficients[part, name] for name, value in counts.items())
         for part, counts in core_features(core, library).items()
     }
     return CoreArea(library=library, nand2_um2=_bare(core, library)[1], parts_um2=parts)
+
+
+def core_libraries() -> tuple[str, ...]:
+    """The libraries that coefficients of cores were fitted for."""
+    return tuple(_coefficients())
 
 
 @cache

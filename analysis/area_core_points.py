@@ -30,6 +30,7 @@ SIZES = (
     "residual_mult_bits",
     "bus_bits",
     "narrowest_bits",
+    "depth",
 )
 
 
@@ -46,9 +47,12 @@ class CorePoint:
 
 
 def probe(sizes: Mapping[str, Any]) -> CoreSpec:
-    """The core that ``sizes`` (``SIZES`` and ``encoding``) stand for; ``narrowest_bits`` 0: a fixed array."""
+    """The core that ``sizes`` (``SIZES`` and ``encoding``) stand for.
+
+    ``narrowest_bits`` 0: a fixed array. ``depth``: of all buffers, over the least that were tried.
+    """
     bits, edge = int(sizes["bits"]), int(sizes["edge_bits"])
-    narrowest = int(sizes["narrowest_bits"])
+    narrowest, depth = int(sizes["narrowest_bits"]), int(sizes["depth"])
     array = HardwareSpec(
         act=ActFormat(bits=bits),
         weight=WeightFormat(bits=bits, encoding=WeightEncoding(sizes["encoding"])),
@@ -66,10 +70,10 @@ def probe(sizes: Mapping[str, Any]) -> CoreSpec:
         array=array,
         widest_act_bits=edge,
         widest_weight_bits=edge,
-        activation_words=4096,
-        patch_words=64,
-        weight_words=128,
-        constant_words=16,
+        activation_words=4096 * depth,
+        patch_words=64 * depth,
+        weight_words=128 * depth,
+        constant_words=16 * depth,
         program_words=2048,
         requantisers=int(sizes["requantisers"]),
         residual_mult_bits=int(sizes["residual_mult_bits"]),

@@ -39,7 +39,7 @@ def points() -> list[AreaPoint]:
 def _point(row: dict[str, str]) -> AreaPoint:
     members: dict[str, Any] = {
         "name": "probe",
-        "mac_kind": row.get("mac_kind", "fixed"),
+        "mac_kind": row.get("mac_kind") or "fixed",
         "narrowest_bits": int(row.get("narrowest_bits") or 0),
         "weight_encoding": row["weight_encoding"],
         "dataflow": row["dataflow"],

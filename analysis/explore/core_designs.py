@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pact_hw.errors import InputError
-from pact_hw.spec import ActFormat, Dataflow, HardwareSpec, MacKind, WeightFormat
+from pact_hw.spec import ActFormat, CoreSpec, Dataflow, HardwareSpec, MacKind, WeightFormat
 from pact_hw.spec.core import Depthwise
 
+from ..area_core import core_area, core_libraries
 from ..core_runs import CORE_NETWORKS, run_sized
 from ..process import paper_process
 from ..system import Floats
@@ -28,18 +29,23 @@ CORE_METRICS = (
     "buffers_mb",
     "memory_mm2",
 )
-"""What is known of a core."""
+AREA_METRICS = ("area_mm2", "area_ge", "images_per_s_per_mge")
+
+
+def known_of_cores(library: str) -> tuple[str, ...]:
+    """The metrics that there are of cores in ``library``."""
+    return CORE_METRICS + (AREA_METRICS if library in core_libraries() else ())
 
 
 def core_metrics(columns: Mapping[str, npt.NDArray[Any]]) -> dict[str, Floats]:
-    """``CORE_METRICS`` of designs that are one core around their array; NaN where there is none.
+    """Metrics of designs that are one core around their array; NaN where there is none.
 
     There is none of several cores, of widths that differ (no network has them), of shapes that a core
     cannot have, and where the buffers that the network takes are more than the chip's memory.
     """
     lists = {name: values.tolist() for name, values in columns.items()}
     rows = [_metrics(dict(zip(lists, values, strict=True))) for values in zip(*lists.values(), strict=True)]
-    return {name: np.array([row.get(name, np.nan) for row in rows]) for name in CORE_METRICS}
+    return {name: np.array([row.get(name, np.nan) for row in rows]) for name in CORE_METRICS + AREA_METRICS}
 
 
 def array_of(design: Mapping[str, Any], *, name: str = "mac_array") -> HardwareSpec:
@@ -111,4 +117,16 @@ def _metrics(design: Mapping[str, Any]) -> dict[str, float]:
         "traffic_mb_per_image": (int(run.bytes_in.sum()) + run.result_bytes) / 1e6,
         "buffers_mb": run.memory_bytes / 1e6,
         "memory_mm2": run.memory_um2(paper_process()) / 1e6,
+    } | _area(run.core, design["library"], 1 / seconds)
+
+
+def _area(core: CoreSpec, library: str, images_per_s: float) -> dict[str, float]:
+    """What is known of the area without memories; nothing where there is no model of it."""
+    if library not in core_libraries():
+        return {}
+    area = core_area(core, library)
+    return {
+        "area_mm2": area.total_um2 / 1e6,
+        "area_ge": area.total_ge,
+        "images_per_s_per_mge": 1e6 * images_per_s / area.total_ge,
     }

@@ -59,8 +59,16 @@ METRICS: dict[str, Metric] = {
         Metric(name="buffers_mb", meaning="buffers that a core needs (MB)", maximise=False),
         Metric(name="memory_mm2", meaning="on-chip memory at 14 nm (mm2)", maximise=False),
         Metric(name="energy_uj_per_image", meaning="energy at 14 nm (uJ/image)", maximise=False),
-        Metric(name="area_mm2", meaning="cells of all MAC arrays (mm2 in the library)", maximise=False),
-        Metric(name="area_ge", meaning="cells of all MAC arrays (NAND2 equivalents)", maximise=False),
+        Metric(
+            name="area_mm2",
+            meaning="cells of all MAC arrays, or of a core (mm2 in the library)",
+            maximise=False,
+        ),
+        Metric(
+            name="area_ge",
+            meaning="cells of all MAC arrays, or of a core (NAND2 equivalents)",
+            maximise=False,
+        ),
         Metric(name="images_per_s_per_mge", meaning="images/s per 10^6 NAND2 equivalents", maximise=True),
     )
 }

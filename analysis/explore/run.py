@@ -15,7 +15,7 @@ from pact_hw.errors import InputError
 from pact_hw.progress import SILENT, Progress
 
 from ..core_runs import CORE_NETWORKS
-from .core_designs import CORE, CORE_METRICS
+from .core_designs import CORE, known_of_cores
 from .executors import Executor
 from .model import evaluate_columns
 from .pareto import costs, eligible, front
@@ -68,7 +68,9 @@ def require_models(space: Space) -> None:
     Raises:
         InputError: names the metric and the kind of design that has no model.
     """
-    kinds = [name for name in ("chip", "network", "dataflow", "mac_kind") if len(space.axes[name]) > 1]
+    kinds = [
+        name for name in ("chip", "library", "network", "dataflow", "mac_kind") if len(space.axes[name]) > 1
+    ]
     wanted = [goal.metric for goal in space.objectives] + [limit.metric for limit in space.limits]
     for probe in _probes(space, kinds):
         parameters = space.columns(np.array([probe], np.int64))
@@ -78,8 +80,8 @@ def require_models(space: Space) -> None:
             known = set()
             what = f"{design['network']} on a core, only of {', '.join(CORE_NETWORKS)}"
         elif design["chip"] == CORE:
-            known = {*parameters, *CORE_METRICS}
-            what = "a core"
+            known = {*parameters, *known_of_cores(str(design["library"]))}
+            what = f"a core in {design['library']}"
         else:
             columns = {**parameters, **evaluate_columns(parameters)}
             known = {name for name in wanted if not np.isnan(np.float64(columns[name][0]))}

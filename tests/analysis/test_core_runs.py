@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.core_runs import CORE_NETWORKS, run_on_core, run_sized
-from analysis.explore.core_designs import CORE_METRICS, core_metrics
+from analysis.explore.core_designs import AREA_METRICS, CORE_METRICS, core_metrics
 from pact_hw.compiler import compile_network
 from pact_hw.compiler.examples import mobilenet, random_tensors
 from pact_hw.compiler.sizing import core_for
@@ -24,6 +24,7 @@ DESIGN = {
     "network": "resnet20",
     "dataflow": "output-stationary",
     "mac_kind": "fixed",
+    "library": "asap7",
     "act_bits": 4,
     "weight_bits": 4,
     "rows": 8,
@@ -109,7 +110,7 @@ def test_a_narrow_bus_is_waited_for():
     ],
 )
 def test_what_is_no_core_has_no_metrics(changes):
-    assert all(np.isnan(metrics(**changes)[name]) for name in CORE_METRICS)
+    assert all(np.isnan(metrics(**changes)[name]) for name in CORE_METRICS + AREA_METRICS)
 
 
 def test_a_network_that_no_core_runs_is_refused():
