@@ -68,8 +68,11 @@ def pareto(rows: Rows) -> Figure:
                 text = "float" if row["bits"] == 16 else str(row["bits"])
                 if scheme == "PACT" or row["bits"] < 16:
                     at = (row["images_per_s"], value)
-                    offset = (-4, -7) if below else (4, 7 if row["bits"] < 16 else 9)
-                    note(axes, text, at, offset, colour, ha="right" if below else "left", fontsize=8)
+                    offset = (-4, -7) if below else (4, 7)
+                    if row["bits"] == 16:
+                        note(axes, text, at, (0, 10), colour, ha="center", fontsize=8)
+                    else:
+                        note(axes, text, at, offset, colour, ha="right" if below else "left", fontsize=8)
         axes.set_xscale("log")
         ticks = [500, 1000, 2000, 5000, 10000]
         axes.set_xticks(ticks, ["500", "1k", "2k", "5k", "10k"])

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from analysis.area_core import core_area
 from analysis.core_runs import CORE_NETWORKS, run_on_core, run_sized
 from analysis.explore.core_designs import AREA_METRICS, CORE_METRICS, core_metrics
+from analysis.process import paper_process
 from pact_hw.compiler import compile_network
 from pact_hw.compiler.examples import mobilenet, random_tensors
 from pact_hw.compiler.sizing import core_for
@@ -64,6 +66,8 @@ def test_a_whole_networks_cycles_are_the_schedules(bits, shape, requantisers):
         act_bits=bits, weight_bits=bits, rows=rows, cols=cols, lanes=lanes, requantisers=requantisers
     )
     assert found["compute_cycles"] == run.total_cycles
+    assert found["area_ge"] == core_area(run.core).total_ge
+    assert found["memory_mm2"] == run.memory_um2(paper_process()) / 1e6
 
 
 def test_fewer_requantisers_take_longer():
