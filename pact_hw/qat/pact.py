@@ -104,12 +104,12 @@ class _Pact(_Quantiser):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        if len(ctx.saved_tensors) == 1:  # compiled
-            part, gradient = ctx.saved_tensors[0].float(), _single(gradients[0])
+        x, *rest = ctx.saved_tensors  # read once, or activation checkpoints fail
+        if not rest:  # compiled: bytes in x's place
+            part, gradient = x.float(), _single(gradients[0])
             inside = torch.where(part == 1, gradient, 0.0).to(gradients[0].dtype)
             return inside, _sum(torch.where(part == 2, gradient, 0.0)), None, None
-        x, alpha = ctx.saved_tensors
-        inside, above = _equation_3(x, alpha, gradients[0])
+        inside, above = _equation_3(x, rest[0], gradients[0])
         return inside.to(x.dtype), above, None, None
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
+from torch.utils.checkpoint import checkpoint
 
 from pact_hw.qat.optimiser import with_alpha_group
 from pact_hw.qat.pact import PACT, PACTPlus
@@ -100,6 +101,14 @@ def test_autocast_keeps_float32_parameters_and_levels(dtype):
     assert gradients.keys() == gradients32.keys()
     low = seen[0]
     assert torch.equal(low, (pact.levels(low.float()) * pact.alpha / pact.format.max).to(low.dtype))
+
+
+def test_activation_checkpoints():
+    model = network()
+    _, gradients = step(model, images())
+    model.zero_grad()
+    checkpoint(model, images(), use_reentrant=False).square().sum().backward()
+    assert_same({name: p.grad for name, p in model.named_parameters() if p.grad is not None}, gradients)
 
 
 def test_the_result_is_an_ordinary_module():
