@@ -237,6 +237,9 @@ def test_a_count_of_zero_is_an_error(small, tmp_path, name, operation):
         (1, {"residual": (1 << 17) - 1}, CoreError.ADDRESS_RANGE),
         (0, {"constants": 127, "n_tiles": 3}, CoreError.ADDRESS_RANGE),
         (0, {"patch_y": 1500}, CoreError.ADDRESS_RANGE),  # more than a patch holds
+        (0, {"opcode": 5}, CoreError.BAD_OPERATION),
+        (1, {"opcode": Opcode.STORE, "source": (1 << 17) - 2, "words": 4}, CoreError.ADDRESS_RANGE),
+        (1, {"opcode": Opcode.STORE, "words": 1 << 20}, CoreError.BAD_OPERATION),
         (0, {"kernel_y": 2000}, None),  # waits for weights that do not come: the watchdog's matter
     ],
 )
