@@ -212,6 +212,23 @@ def _with_residual(draw, known, layer, shape):
     )  # fmt: skip
 
 
+def narrowing():
+    """What was stored last comes back to a place that has long been free: it must wait for the store."""
+    act, wide = ActFormat(bits=4), ActFormat(bits=8)
+    weight = WeightFormat(bits=4)
+    conv = LayerSpec(
+        name="a", kind=LayerKind.CONV, source="input", act=wide, weight=weight, in_channels=8,
+        out_channels=8, kernel=5, padding=2, out=act,
+    )  # fmt: skip
+    last = LayerSpec(
+        name="logits", kind=LayerKind.CONV, source="a", act=act, weight=weight, in_channels=8, out_channels=3
+    )
+    return NetworkSpec(
+        name="narrowing", input_channels=8, input_height=8, input_width=6, input_act=wide,
+        layers=(conv, last),
+    )  # fmt: skip
+
+
 def big_core(array, **members):
     """A core with room for everything small."""
     sizes = {"activation_words": 1 << 16, "patch_words": 4096, "weight_words": 8192, "constant_words": 256}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from core_machine import check
-from core_networks import big_core, random_levels, random_tensors, small_array
+from core_networks import big_core, narrowing, random_levels, random_tensors, small_array
 
 from pact_hw.compiler import compile_network, examples
 from pact_hw.compiler.sizing import core_for
@@ -31,22 +31,6 @@ def two_convs(size=(27, 7), channels=8):
     return NetworkSpec(
         name="two", input_channels=channels, input_height=size[0], input_width=size[1], input_act=ACT,
         layers=(conv("a", "input"), conv("b", "a", residual="input", residual_act=ACT), last),
-    )  # fmt: skip
-
-
-def narrowing():
-    """What was stored last comes back to a place that has long been free: it must wait for the store."""
-    wide = ActFormat(bits=8)
-    conv = LayerSpec(
-        name="a", kind=LayerKind.CONV, source="input", act=wide, weight=WEIGHT, in_channels=8,
-        out_channels=8, kernel=5, padding=2, out=ACT,
-    )  # fmt: skip
-    last = LayerSpec(
-        name="logits", kind=LayerKind.CONV, source="a", act=ACT, weight=WEIGHT, in_channels=8, out_channels=3
-    )
-    return NetworkSpec(
-        name="narrowing", input_channels=8, input_height=8, input_width=6, input_act=wide,
-        layers=(conv, last),
     )  # fmt: skip
 
 

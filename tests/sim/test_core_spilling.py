@@ -26,7 +26,7 @@ from sim.core_run import External
 from sim.core_simulate import simulate_network
 
 sys.path.append(str(Path(__file__).parents[1] / "compiler"))
-from core_networks import random_levels, random_tensors
+from core_networks import narrowing, random_levels, random_tensors
 
 ODD, TWOS = WeightEncoding.ODD, WeightEncoding.TWOS_COMPLEMENT
 
@@ -101,3 +101,16 @@ def test_every_kind_of_operand_comes_back_from_memory(core, encoding, tmp_path):
         design, spec, tensors, images[:1], first_layer="second", last_layer="both", folder=tmp_path / "run"
     )
     assert not cut.problems
+
+
+def test_what_was_stored_last_is_there_when_it_is_brought(tmp_path):
+    """A store ends when the memory has answered, which is long after it took the words."""
+    spec = narrowing()
+    tensors, images = random_tensors(spec, 0), random_levels(spec, 0)[None]
+    design = write_core(small_core(activation_words=200, program_words=1 << 14), tmp_path)
+    compiled = compile_network(spec, tensors, design.core)
+    store = [i for i, fields in enumerate(compiled.operations) if fields["opcode"] == Opcode.STORE][-1]
+    assert max(transfer["after_operations"] for transfer in compiled.transfers) == store + 1
+    external = External(latency_cycles=300)
+    report = simulate_network(design, spec, tensors, images, folder=tmp_path / "run", external=external)
+    assert not report.problems
