@@ -19,7 +19,8 @@ def _load(name):
     return module
 
 
-definitions, proof_list, proofs = (_load(name) for name in ("definitions", "proof_list", "proofs"))
+_MODULES = ("definitions", "stream_rules", "proof_list", "proofs")
+definitions, _, proof_list, proofs = (_load(name) for name in _MODULES)
 ALL = proofs.proofs()
 QUICK = [proof for proof in ALL if proof.quick]
 SLOW = [proof for proof in ALL if not proof.quick]
