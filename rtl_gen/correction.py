@@ -84,7 +84,10 @@ def sum_at_once(m: Module, spec: HardwareSpec, acc: Value, carries: Sequence[int
     for number, word in enumerate(others):
         more = found + word
         found = named(m, f"added_{number}", more, more.shape())
-    return found - (total << bits)
+    difference = found - (total << bits)
+    # A wider sum gets copies of the sign of a signal, not of itself.
+    wider = spec.acc_bits > len(difference)
+    return named(m, "difference", difference, difference.shape()) if wider else difference
 
 
 class ColumnSum(Block):
