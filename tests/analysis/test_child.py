@@ -12,8 +12,9 @@ from pact_hw.errors import InputError
 
 WAITS = "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(60)"
 RUNS = """
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in jobs of the background
 from analysis.synthesis import child
 child.run("it", [sys.executable, "-c", sys.argv[1]], folder=Path(sys.argv[2]), timeout=60)
 """
@@ -30,14 +31,18 @@ def is_there(pid):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_us_ends_the_child(tmp_path, number):
-    us = subprocess.Popen([sys.executable, "-c", RUNS, WAITS, str(tmp_path)], stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 20
-    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    end = time.monotonic() + 30
+    command = [sys.executable, "-c", RUNS, WAITS, str(tmp_path)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as us:
+        try:
+            while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+                assert time.monotonic() < end
+                time.sleep(0.02)
+            us.send_signal(number)
+            assert us.wait(20) != 0
+        finally:
+            us.kill()
     pid = int((tmp_path / "pid").read_text())
-    us.send_signal(number)
-    assert us.wait(20) != 0
     while is_there(pid):
         assert time.monotonic() < end, "it outlives us"
         time.sleep(0.02)

@@ -63,7 +63,7 @@ def test_it_answers(report):
     assert "images_per_s" in tip
     assert int(chosen) == result["front"][0]["point"]
     assert 0 < hidden < everything
-    assert label.endswith("against cells of all MAC arrays (NAND2 equivalents): less is better")
+    assert label.endswith("against cells of all MAC arrays, or of a core (NAND2 equivalents): less is better")
     assert page.problems == []
     assert page.requests == [path.resolve().as_uri()]  # itself, and nothing else
 
