@@ -171,6 +171,8 @@ class _Planner:
                 loads: list[Load] = []
                 for tensor, there in read.items():
                     strip = strip_name(tensor, there, name)
+                    if strip in begins:
+                        continue  # the strip before reads the same lines: they stay
                     placements[strip] = replace(self._placements[tensor], height=there.height, border=0)
                     begins[strip] = before if ahead else len(steps)
                     loads += self._loads(tensor, strip, there, memory)

@@ -59,6 +59,18 @@ def test_a_network_runs_whatever_room_there_is(little, eager):
     assert set(little.memory) == {"input", "a", "b"}
 
 
+@pytest.mark.parametrize("size", [(2, 7), (2, 30)])
+@pytest.mark.parametrize("eager", [True, False])
+def test_strips_that_read_the_same_lines_share_them(size, eager):
+    """Both lines of two read both: they are brought once, and stay."""
+    network = two_convs(size)
+    tensors = random_tensors(network, 0)
+    core = big_core(small_array(rows=2), activation_words=4 * size[1] + 2)
+    compiled = compile_network(network, tensors, core)
+    check(network, tensors, compiled, random_levels(network, 0), eager=eager)
+    assert compiled.memory
+
+
 def test_what_comes_back_has_been_stored_before():
     network = narrowing()
     tensors = random_tensors(network, 0)
