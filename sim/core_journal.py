@@ -10,6 +10,7 @@ from typing import Any
 from pact_hw.errors import InputError
 from pact_hw.files import read_json, write_json
 from pact_hw.spec import seal, unseal
+from pact_hw.spec.formats import check_int
 
 from .core_check import Difference, LayerResult
 from .core_report import summed
@@ -61,11 +62,13 @@ class Journal:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_path", self.folder / FILE)
 
-    def load(self) -> Done:
-        """What was kept of this run; nothing of another one, or of a damaged file."""
+    def load(self, images: int) -> Done:
+        """What was kept of this run of ``images``; nothing of another one, or of a damaged file."""
         try:
             body = unseal(read_json(self._path), name=str(self._path))
-            return _done(body["done"]) if body["key"] == self.key else Done()
+            done = _done(body["done"])
+            check_int("images", done.images, 1, images)
+            return done if body["key"] == self.key else Done()
         except (InputError, KeyError, TypeError, ValueError):
             return Done()
 

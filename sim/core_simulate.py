@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from pact_hw.compiler import compile_network
 from pact_hw.design import Design
-from pact_hw.files import write_json
+from pact_hw.errors import InputError
+from pact_hw.files import read_json, write_json
 from pact_hw.golden import network as golden
 from pact_hw.golden.matmul import Int64
 from pact_hw.progress import SILENT, Progress
@@ -66,7 +67,7 @@ def simulate_network(
     compiled = compile_network(network, tensors, core)
     cut = part(network, compiled, first_layer, last_layer)
     journal = Journal(folder, _key(design, cut, levels, external, kind))
-    done = journal.load()
+    done = journal.load(len(levels))
     if done.images:
         with progress.task(f"going on behind image {done.images - 1}, as a run before did not end"):
             pass
@@ -103,7 +104,7 @@ def simulate_network(
         layers=done.layers,
         problems=done.problems,
         classes=done.classes if _to_the_end(network, cut) else None,
-        predicted_seconds=cycles / speed,
+        predicted_seconds=cut.compiled.cycles * len(levels) / speed,
         simulated_cycles=done.cycles,
         seconds=done.seconds,
         files=files,
@@ -113,11 +114,14 @@ def simulate_network(
 def _key(design: Design, cut: Part, levels: Int64, external: External | None, kind: Kind) -> str:
     """Stands for everything that the results of a run depend on."""
     return digest(
-        [
-            hashlib.sha256(data).hexdigest()
-            for data in (design.verilog.read_bytes(), cut.compiled.model, levels.tobytes())
-        ]
-        + [str(levels.shape), [layer.name for layer in cut.compiled.layers], str(external), kind.value]
+        {
+            "verilog": hashlib.sha256(design.verilog.read_bytes()).hexdigest(),
+            "model": hashlib.sha256(cut.compiled.model).hexdigest(),
+            "compiled": cut.compiled.to_json(),  # what the host makes of the results, too
+            "levels": [list(levels.shape), hashlib.sha256(levels.tobytes()).hexdigest()],
+            "external": str(external),
+            "simulator": kind.value,
+        }
     )
 
 
@@ -149,8 +153,10 @@ def _speed(design: Design, kind: Kind, measured: Path | None) -> float:
     """Cycles a second, as last measured, or a guess."""
     try:
         if measured is not None:
-            return float(json.loads(measured.read_text(encoding="utf-8"))["cycles_per_second"])
-    except (OSError, ValueError, KeyError):
+            speed = float(read_json(measured)["cycles_per_second"])
+            if 0 < speed < math.inf:
+                return speed
+    except (InputError, KeyError, TypeError, ValueError, OverflowError):
         pass
     return _CYCLES_X_MACS[kind] / design.hardware.macs_per_cycle
 

@@ -132,7 +132,7 @@ def simulate_core(
     window = None
     if wave_cycles is not None:
         begin, _, count = wave_cycles.partition(":")
-        if not begin.isdigit() or not count.isdigit() or not int(count):
+        if not begin.isdecimal() or not count.isdecimal() or not int(count):
             raise InputError(f"--wave-cycles must be FIRST:COUNT, such as 1000:500, not {wave_cycles!r}")
         window = Waves(first_cycle=int(begin), cycles=int(count))
     pixels, labels = _images(spec, data, images, seed=seed, random_images=random_images)

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from ..errors import InputError
 from ..golden.matmul import Int64
 from ..golden.network import Tensors
 from ..spec import ActFormat, LayerKind, LayerSpec, NetworkSpec
 from ..spec.core import CoreSpec
 from ..spec.network import INPUT
 from ..spec.program import Opcode
+from .channel_groups import channels_read, group_starts
 from .image import Image
 from .image_layout import borders, lay_out_image
 from .limits import check_layer
 from .modes import tensor_modes
 from .operands import Outputs, border_constants, diagonal_weights, place_constants, place_weights
 from .placement import Placement, place
-from .slots import Slots, channel_slots, diagonal
+from .slots import channel_slots, diagonal
 from .weights import slices
 from .work import Constants, Residual, Source, Steps, Work
 
@@ -109,12 +109,13 @@ class Lowering:
         steps = self._steps(layer, whole)
         fold = self._image.fold if layer.source == INPUT else None
         per_group = layer.out_channels // layer.groups
-        starts = self._group_starts(layer)
+        end = None if layer.out is None else self._column_groups(layer.name)
+        starts = group_starts(layer, self._slots[layer.name], core.array.cols, end)
         for group in range(layer.groups):
             channels = range(group * per_group, (group + 1) * per_group)
             first_n, n_tiles = starts[group], starts[group + 1] - starts[group]
             outputs = Outputs(channels, self._slots[layer.name], first_n, n_tiles)
-            first_word, end_word, slots = self._channels_read(layer, group)
+            first_word, end_word, slots = channels_read(layer, source_place, group)
             yield Work(
                 layer=layer.name,
                 opcode=Opcode.MATRIX,
@@ -184,42 +185,6 @@ class Lowering:
             first = layer.residual_channel
             residuals = range(first, first + self._shapes[layer.residual][0])
         return place_constants(layer, act, self._tensors, outputs, self._core, residuals, more)
-
-    def _group_starts(self, layer: LayerSpec) -> list[int]:
-        """Column group at which each group's results start, and where the last one's end.
-
-        Each writes up to the next one, so that slots without a channel get code 0.
-        """
-        cols, slots = self._core.array.cols, self._slots[layer.name]
-        step = layer.out_channels // layer.groups
-        firsts = [min(slots[start : start + step]) for start in range(0, layer.out_channels, step)]
-        ends = [max(slots[start : start + step]) for start in range(0, layer.out_channels, step)]
-        starts = [0] + [first // cols for first in firsts[1:]]
-        last = ends[-1] // cols + 1
-        if layer.out is not None:
-            last = self._column_groups(layer.name)
-        if any(end // cols >= start for end, start in zip(ends, starts[1:], strict=False)):
-            raise InputError(
-                f"layer {layer.name!r}: its groups' results share columns; they cannot be placed"
-            )
-        return [*starts, last]
-
-    def _channels_read(self, layer: LayerSpec, group: int) -> tuple[int, int, Slots]:
-        """Of ``group``: first word and end within a plane, and the slots of its channels from there."""
-        place, fold = self._placements[layer.source], self._image.fold
-        if layer.source == INPUT and fold is not None:
-            return 0, place.groups, place.slots
-        if layer.groups == 1:
-            return 0, place.groups, place.slots
-        step, word = layer.in_channels // layer.groups, place.word_channels
-        mine = place.slots[group * step : (group + 1) * step]
-        first, end = min(mine) // word, max(mine) // word + 1
-        others = set(place.slots) - set(mine)
-        if any(first <= slot // word < end for slot in others):
-            raise InputError(
-                f"layer {layer.name!r}: groups of {step} channels share words of {word}: cannot be placed"
-            )
-        return first, end, tuple(slot - first * word for slot in mine)
 
     def _column_groups(self, tensor: str) -> int:
         """How many times ``cols`` codes a plane of one of ``tensor``'s pixels has."""

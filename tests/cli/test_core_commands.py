@@ -96,6 +96,7 @@ def test_a_wrong_layer_is_the_verdict(folders, capfd, monkeypatch):
     [
         ((), "is a core: say with --network what it is to run"),
         (("--network", "net", "--random-images", "--wave-cycles", "7"), "--wave-cycles must be FIRST:COUNT"),
+        (("--network", "net", "--random-images", "--wave-cycles", "\u00b2:3"), "--wave-cycles must be"),
         (("--network", "net", "--random-images", "--layers", "conv9"), "layers: 'conv9' is not one of conv1"),
         (("--network", "nothing"), "nothing: no such folder"),
     ],

@@ -121,7 +121,7 @@ def acts(draw, *, signed=True):
 @st.composite
 def networks(draw, *, odd=True, layers=5, size=9, channels=9):
     """Every kind of layer that the core has, in any order."""
-    shape = (draw(st.integers(1, channels)), draw(st.integers(3, size)), draw(st.integers(3, size)))
+    shape = (draw(st.integers(1, channels)), draw(st.integers(1, size)), draw(st.integers(1, size)))
     act = acts(draw)
     known = {INPUT: (act, shape)}
     found = []
@@ -173,7 +173,7 @@ def _layer(draw, known, name, odd, channels):
         )
     geometry = {
         "kernel": kernel, "stride": draw(st.integers(1, 3)),
-        "padding": draw(st.integers(0, kernel // 2)),
+        "padding": draw(st.integers(0, kernel // 2 if kind is LayerKind.MAX else kernel)),
     }  # fmt: skip
     if kind is not LayerKind.CONV:
         out = act if kind is LayerKind.MAX else acts(draw)

@@ -1,20 +1,27 @@
 """Runs that are killed go on where they were; the simulators' cache stays small."""
 
+import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from small_cores import small_core, small_network, small_tensors
 
+from pact_hw.compiler import compile_network
+from pact_hw.spec import seal
 from rtl_gen.core.emit import write_core
 from sim import core_simulate
 from sim.compiler import keep_newest
-from sim.core_journal import FILE
+from sim.core_journal import FILE, Done, Journal
+from sim.core_range import whole
 from sim.core_simulate import simulate_network
+from sim.simulator import Kind
 
 NETWORK = small_network()
 TENSORS = small_tensors(NETWORK)
 IMAGES = np.random.default_rng(0).integers(0, 16, (3, 3, 6, 6))
+RUN = IMAGES, None, Kind.VERILATOR
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +84,37 @@ def test_another_run_or_a_damaged_file_counts_for_nothing(design, kept, tmp_path
     with pytest.raises(KeyboardInterrupt):
         simulate_network(design, NETWORK, TENSORS, images, folder=tmp_path)
     assert runs.images == [[images[0].tolist()]]
+
+
+@pytest.mark.parametrize("images", [-1, 0, 4, "2", 1.0])
+def test_no_more_images_are_done_than_there_are(kept, tmp_path, images):
+    body = {name: value for name, value in json.loads(kept).items() if name not in ("schema", "digest")}
+    journal = Journal(tmp_path, body["key"])
+    assert journal.load(3) == Done()
+    (tmp_path / FILE).write_text(kept)
+    assert journal.load(3).images == 1
+    body["done"]["images"] = images
+    (tmp_path / FILE).write_text(json.dumps(seal(body)))
+    assert journal.load(3) == Done()
+
+
+def test_the_hosts_bias_is_part_of_a_run(design):
+    """It is in no byte that the core reads, and yet the classes depend on it."""
+    last = replace(NETWORK.layers[-1], bias_shift=2)
+    network = replace(NETWORK, layers=(*NETWORK.layers[:-1], last))
+    keys = {
+        core_simulate._key(design, whole(compile_network(network, tensors, design.core)), *RUN)
+        for tensors in [{**TENSORS, "linear.add": np.arange(5) * factor} for factor in (1, 1, -1)]
+    }
+    assert len(keys) == 2
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "", '{"cycles_per_second": %s}'])
+@pytest.mark.parametrize("value", ["0", "-3", "NaN", "1e999", "null", '"fast"', "1" + "0" * 400])
+def test_a_damaged_speed_is_a_guess(design, tmp_path, text, value):
+    (tmp_path / "speed.json").write_text(text.replace("%s", value))
+    guess = core_simulate._speed(design, Kind.VERILATOR, None)
+    assert core_simulate._speed(design, Kind.VERILATOR, tmp_path / "speed.json") == guess > 0
 
 
 def test_what_was_used_last_is_kept(tmp_path):
