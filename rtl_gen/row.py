@@ -13,7 +13,14 @@ from . import partial_products
 from .act_total import ActivationTotal
 from .arithmetic import act_sum, assign, excess, named, registered
 from .block import Block, input_port, output_port
-from .correction import ColumnSum, exact_sum, registered_excess, sum_at_once, upper_difference
+from .correction import (
+    ColumnSum,
+    exact_sum,
+    excess_bits,
+    registered_excess,
+    sum_at_once,
+    upper_difference,
+)
 from .delay import groups
 from .element import Element
 from .widths import act_sum_shape
@@ -73,6 +80,7 @@ class Row(Block):
             too_large_by = self._excess(m, total)
         advance = {"advance": self.advance} if spec.tree_stages else {}
         if self._column_sum:
+            too_large_by = too_large_by[: excess_bits(spec)]  # a shift by nothing makes a value wider
             self._column_sum.place_each(
                 m, "column_sum", spec.cols, acc=accs, excess=too_large_by, sum=self.sum, **advance
             )

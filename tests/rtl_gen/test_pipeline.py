@@ -25,6 +25,14 @@ WIDE = {"drain": Drain.WIDE}
         {"tree_stages": 3, "act_bits": 8, "weight_bits": 8, **WIDE},
         {"tree_stages": 3, "encoding": WeightEncoding.TWOS_COMPLEMENT, "pipeline": 4, **WIDE},
         {"mac_kind": MacKind.COMPOSABLE, **WIDE},
+        {"act_bits": 1, "weight_bits": 1, "encoding": WeightEncoding.TWOS_COMPLEMENT, **WIDE},
+        {"weight_bits": 1, "encoding": WeightEncoding.TWOS_COMPLEMENT, "tree_stages": 2, **WIDE},
+        {
+            "weight_bits": 1,
+            "encoding": WeightEncoding.TWOS_COMPLEMENT,
+            "mac_kind": MacKind.BIT_SERIAL,
+            **WIDE,
+        },
     ],
 )
 def test_verilog_is_lint_clean_and_has_no_unnamed_signal(tmp_path, more):
