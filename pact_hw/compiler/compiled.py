@@ -226,7 +226,7 @@ def load_compiled(folder: Path) -> Compiled:
         )
     except InputError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: {type(error).__name__}: {error}") from None
 
 

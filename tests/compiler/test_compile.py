@@ -12,7 +12,7 @@ from pact_hw.compiler.examples import random_tensors as example_tensors
 from pact_hw.compiler.examples import resnet20, resnet50
 from pact_hw.compiler.sizing import core_for, with_fields_for
 from pact_hw.errors import InputError
-from pact_hw.spec import RequantiserKind, RequantiserSpec
+from pact_hw.spec import RequantiserKind, RequantiserSpec, seal, unseal
 from pact_hw.spec.core_schedule import operation_cycles
 from pact_hw.spec.program import FIELDS, TRANSFER_FIELDS, WORDS, Destination, decode, encode
 
@@ -35,6 +35,16 @@ def test_files_give_back_what_was_compiled(compiled, tmp_path):
     assert load_compiled(tmp_path) == compiled
     levels = random_levels(resnet20(), 3)
     assert load_compiled(tmp_path).input_bytes(levels) == compiled.input_bytes(levels)
+
+
+@pytest.mark.parametrize("member", ["placements", "pieces", "memory", "layers", "logits", "image"])
+def test_another_kind_of_member_is_refused(compiled, tmp_path, member):
+    save_compiled(tmp_path, compiled)
+    document = tmp_path / "compiled.json"
+    body = unseal(json.loads(document.read_text()), name="document")
+    document.write_text(json.dumps(seal({**body, member: 7})))
+    with pytest.raises(InputError, match=r"^.*compiled\.json: \w+: [^\n]*$"):
+        load_compiled(tmp_path)
 
 
 def test_edited_files_are_refused(compiled, tmp_path):
