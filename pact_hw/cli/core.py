@@ -16,7 +16,7 @@ from ..design import Design
 from ..errors import InputError
 from ..spec import CoreSpec, HardwareSpec, NetworkSpec, RequantiserSpec
 from ..spec.core import Depthwise
-from .options import FOLDER, F
+from .options import FOLDER, F, given
 from .output import Output, facts, grid
 
 _SIZES = {
@@ -54,6 +54,25 @@ def core_options(function: F) -> F:
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def check_options(*, core: bool, requantiser: str) -> None:
+    """Refuse options of ``generate`` that would change nothing.
+
+    Raises:
+        click.UsageError: a core's option without --core, an array's with it, levels without a requantiser.
+    """
+    if core and requantiser not in ("none", "multiply-shift"):
+        raise click.UsageError(f"a core's requantiser multiplies and shifts, not {requantiser}")
+    of_core = given("network", "bus_bits", "requantisers", "depthwise", *_SIZES)
+    if of_core and not core:
+        raise click.UsageError(f"{of_core[0]} goes with --core.")
+    of_array = given("axi_stream", "level_bits", "residual_bits")
+    if of_array and core:
+        raise click.UsageError(f"{of_array[0]} goes with an array, not with --core.")
+    of_levels = given("level_bits", "residual_bits")
+    if of_levels and requantiser == "none":
+        raise click.UsageError(f"{of_levels[0]} goes with --requantiser.")
 
 
 def core_spec(

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..files import write_json
-from .core import core_options, core_spec, generate_core, simulate_core
+from .core import check_options, core_options, core_spec, generate_core, simulate_core
 from .options import FILE, FOLDER, command, out, seed
 from .output import Output, facts
 from .tables import products_table
@@ -135,6 +135,7 @@ def generate(
         with_smaller_requantiser,
     )
 
+    check_options(core=core, requantiser=requantiser)
     output = Output(as_json=as_json)
     name = name or ("pact_core" if core else "mac_array")
     requantiser_spec = None

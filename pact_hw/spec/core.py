@@ -48,6 +48,10 @@ ADDRESS_BITS = 32
 """Byte addresses on the bus."""
 
 
+_LATER_MEMBERS = ("requantised_bits", "residual_mult_bits", "field_bits")
+"""Descriptions written before there were these have none: such cores are as the defaults say."""
+
+
 class Depthwise(enum.Enum):
     """How the array runs convolutions in which each channel is a group of its own."""
 
@@ -261,11 +265,12 @@ class CoreSpec:
     def from_json(cls, members: Any) -> CoreSpec:
         """The spec that ``to_json`` wrote; raises InputError if it cannot be one."""
         try:
-            own = {name: members[name] for name in cls.__dataclass_fields__}
+            names = [n for n in cls.__dataclass_fields__ if n in members or n not in _LATER_MEMBERS]
+            own = {name: members[name] for name in names}
             own |= {
                 "array": HardwareSpec.from_json(members["array"]),
                 "depthwise": Depthwise(members["depthwise"]),
-                "field_bits": tuple(members["field_bits"]),
+                "field_bits": tuple(members.get("field_bits", ())),
             }
             return cls(**own)
         except InputError:

@@ -106,7 +106,9 @@ class HardwareSpec:
         if self.mac_kind is not MacKind.FIXED and self.dataflow is not Dataflow.OUTPUT_STATIONARY:
             raise InputError(f"a {self.mac_kind.value} array is output-stationary, not {self.dataflow.value}")
         if self.mac_kind is not MacKind.COMPOSABLE:
-            check_int("narrowest_bits", self.narrowest_bits, 0, 0)
+            if self.narrowest_bits != 0:
+                kind, bits = self.mac_kind.value, self.narrowest_bits
+                raise InputError(f"narrowest_bits of a {kind} array must be 0, not {bits!r}")
             return
         if self.narrowest_bits == 0:
             object.__setattr__(self, "narrowest_bits", 2)

@@ -84,6 +84,16 @@ def test_generate_writes_the_array_that_it_is_told(run, tmp_path, options, membe
         ),
         (("--pipeline", "-1"), "pipeline must be an integer from 0 to 1024, not -1"),
         (("--core", "--requantiser", "--pipeline", "2"), "a core's array has pipeline 0, not 2"),
+        (
+            ("--narrowest-bits", "2"),
+            "narrowest_bits of a fixed array must be 0, not 2",
+        ),
+        (("--bus-bits", "64"), "--bus-bits goes with --core."),
+        (("--for", "net"), "--for goes with --core."),
+        (("--level-bits", "4"), "--level-bits goes with --requantiser."),
+        (("--core", "--axi-stream"), "--axi-stream goes with an array, not with --core."),
+        (("--core", "--residual-bits", "0"), "--residual-bits goes with an array, not with --core."),
+        (("--core", "--requantiser", "smaller"), "a core's requantiser multiplies and shifts, not smaller"),
     ],
 )
 def test_generate_refuses_what_cannot_be_in_one_line(run, tmp_path, options, message):

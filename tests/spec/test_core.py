@@ -143,6 +143,14 @@ def test_other_cores_are_refused(members, message):
         CoreSpec(**{"array": array(), **members})
 
 
+def test_a_description_of_before_the_newest_members_is_read():
+    core = CoreSpec(array=array())
+    members = core.to_json()
+    for name in ("requantised_bits", "residual_mult_bits", "field_bits"):
+        del members[name]
+    assert CoreSpec.from_json(members) == core
+
+
 @pytest.mark.parametrize("name", ["array", "bus_bits", "depthwise"])
 def test_a_description_without_a_member_is_none(name):
     members = CoreSpec(array=array()).to_json()

@@ -160,7 +160,7 @@ def test_refuses_what_cannot_be_composed(bits, changes, message):
     members = {"act": ActFormat(bits=bits), "weight": WeightFormat(bits=bits), **changes}
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         array(mac_kind=MacKind.COMPOSABLE, **members)
-    with pytest.raises(InputError, match=r"^narrowest_bits must be an integer from 0 to 0, not 2$"):
+    with pytest.raises(InputError, match=r"^narrowest_bits of a fixed array must be 0, not 2$"):
         array(narrowest_bits=2)
 
 
@@ -190,7 +190,7 @@ def test_newer_members_are_in_json_where_they_say_something_only():
         ),
         (
             {"mac_kind": BIT_SERIAL, "narrowest_bits": 2},
-            "narrowest_bits must be an integer from 0 to 0, not 2",
+            "narrowest_bits of a bit-serial array must be 0, not 2",
         ),
         ({"pipeline": -1}, "pipeline must be an integer from 0 to 1024, not -1"),
         ({"pipeline": 1.5}, "pipeline must be an integer from 0 to 1024, not 1.5"),
