@@ -186,7 +186,11 @@ def _window(work: Work, placements: Mapping[str, Placement], core: CoreSpec) -> 
     source, line, pixel = work.source, place.line * groups, place.pixel * groups
     origin_y = work.top * work.y.stride - work.y.padding
     start = place.base * groups + (source.top + origin_y) * line + (source.left - work.x.padding) * pixel
-    return {
+    results = {} if work.out is None else {  # raw sums have no place in the buffer
+        "out": _first(work, out, groups, out_mode.level_parts), "out_plane": out.groups * groups,
+        "out_mode": out_mode.index, "out_tile_x": out.pixel * groups, "out_tile_y": out.line * groups,
+    }  # fmt: skip
+    return results | {
         "source_height": source.height, "source_width": source.width,
         "origin_y": origin_y, "origin_x": -work.x.padding,
         "tiles_y": work.out_height, "tiles_x": work.out_width,
@@ -194,9 +198,7 @@ def _window(work: Work, placements: Mapping[str, Placement], core: CoreSpec) -> 
         "tile_out_y": work.y.stride, "tile_out_x": work.x.stride,
         "out_height": source.height, "out_width": source.width,
         "out_planes": planes, "drain_step": drain_step(core, work, Planes(out=planes, residual=place.planes)),
-        "out": _first(work, out, groups, out_mode.level_parts), "out_plane": out.groups * groups,
-        "out_mode": out_mode.index, "residual_mode": mode.index,
-        "out_tile_x": out.pixel * groups, "out_tile_y": out.line * groups,
+        "residual_mode": mode.index,
         "residual": start, "residual_planes": place.planes, "residual_plane": place.groups * groups,
         "residual_row_y": line, "residual_row_x": pixel,
         "residual_tile_y": work.y.stride * line, "residual_tile_x": work.x.stride * pixel,
