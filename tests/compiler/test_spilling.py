@@ -148,3 +148,14 @@ def test_resnet20_with_a_part_of_the_buffer_that_it_takes(part, stored):
     check(network, tensors, compiled, random_levels(network, 1))
     assert compiled.summary()["stored_bytes"] > stored
     assert np.isclose(compiled.activation_words, little.activation_words, rtol=0.1)
+
+
+def test_raw_sums_of_windows_in_strips_have_no_address():
+    """Rows of the logits beyond the buffer's size: their addresses would fit no register of the core."""
+    conv = two_convs().layers[0]
+    logits = LayerSpec(name="logits", kind=LayerKind.SUM, source="a", act=ACT, in_channels=8, out_channels=8)
+    network = replace(NETWORK, layers=(conv, logits))
+    tensors = random_tensors(network, 0)
+    compiled = compile_network(network, tensors, big_core(small_array(), activation_words=40))
+    check(network, tensors, compiled, random_levels(network, 0))
+    assert any(fields["raw"] and fields["opcode"] == Opcode.SUM for fields in compiled.operations)
