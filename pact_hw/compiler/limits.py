@@ -11,6 +11,7 @@ from ..golden.matmul import Int64, decode_weights
 from ..golden.network import Tensors, weight_matrix
 from ..spec import HardwareSpec, LayerSpec, RequantiserKind, signed_bits
 from ..spec.core import RESULT_BITS, CoreSpec
+from ..spec.core_widths import field_bits
 from ..spec.program import FIELDS
 from .slots import diagonal
 
@@ -86,10 +87,15 @@ def check_constants(layer: LayerSpec, values: dict[str, Int64], core: CoreSpec) 
 
 
 def check_fields(layer: str, fields: Mapping[str, int], core: CoreSpec) -> None:
-    """Refuse an operation whose ``fields`` are wider than those of a core for certain programs."""
-    for field, bits in zip(FIELDS, core.field_bits, strict=False):
-        if not field.signed and fields[field.name] >> bits:
+    """Refuse an operation whose ``fields`` the core's registers cannot hold, or that it is not meant for.
+
+    Signed fields wrap in their registers.
+    """
+    for number, field in enumerate(FIELDS):
+        value = fields[field.name]
+        bits = min([field_bits(core, field.name), *core.field_bits[number : number + 1]])
+        if not field.signed and value >> bits:
             raise InputError(
-                f"layer {layer!r}: {field.name} of an operation is {fields[field.name]}, the core has {bits} "
-                f"bits for it: {HINT}"
+                f"layer {layer!r}: {field.name} of an operation is {value}, "
+                f"the core has {bits} bits for it: {HINT}"
             )

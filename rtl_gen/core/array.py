@@ -16,6 +16,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from pact_hw.design import Port
 from pact_hw.spec import CoreSpec, HardwareSpec, WeightEncoding
 from pact_hw.spec.core import Depthwise
+from pact_hw.spec.core_widths import mode_bits
 
 from .. import partial_products
 from ..act_total import ActivationTotal
@@ -25,7 +26,6 @@ from ..composition import OperandWords, joining, levels
 from ..widths import acc_shape, act_sum_shape
 from .composable import ComposableShadowedElement, ComposableTotal
 from .element import ShadowedElement
-from .sizes import mode_bits
 
 LATENCY_CYCLES = 2
 """From accepting operands to the cycle in which ``capture`` takes their sum: operand register, sum."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Module, Mux, Signal
 
 from pact_hw.spec import CoreSpec
+from pact_hw.spec.core_widths import buffer_bits
 
 from ..block import Block, input_port, output_port
 from .memory import Memory
-from .sizes import buffer_bits
 from .transfers import arriving, beat_parts, part_bits
 
 

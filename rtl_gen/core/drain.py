@@ -6,11 +6,12 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.utils import ceil_log2
 
 from pact_hw.spec import CoreSpec
+from pact_hw.spec.core_widths import constant_bits, group_bits, pixel_bits
 
 from ..arithmetic import named
 from ..block import Block, input_port, output_port
+from .field_ports import field_ports
 from .nest import Loops, all_of, in_mode
-from .sizes import constant_bits, field_ports, group_bits, pixel_bits
 
 _FIELDS = (
     "tiles_y", "tiles_x", "n_tiles", "block_y", "block_x", "act_slices", "weight_slices", "grid_y", "grid_x",

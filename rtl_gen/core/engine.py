@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
 from pact_hw.spec import CoreSpec
 from pact_hw.spec.core import Depthwise
+from pact_hw.spec.core_widths import address_bits
 from pact_hw.spec.program import FIELDS, WORD_BITS, Destination, Opcode
 
 from ..arithmetic import named
@@ -21,7 +22,6 @@ from .passes import Passes
 from .patches import Patches
 from .requantise import Requantise
 from .sequencer import Sequencer
-from .sizes import address_bits
 from .store import Store
 from .sums import Sums, doubled_or_not
 from .weights import WeightRing

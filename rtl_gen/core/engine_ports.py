@@ -6,10 +6,10 @@ from pact_hw.design import Port
 from pact_hw.spec import CoreSpec
 from pact_hw.spec.core import ADDRESS_BITS as BUS_ADDRESS_BITS
 from pact_hw.spec.core import RESULT_BITS
+from pact_hw.spec.core_widths import buffer_bits
 
 from ..block import input_port, output_port
 from .sequencer import COUNT_BITS
-from .sizes import buffer_bits
 from .transfers import part_bits
 
 DESTINATION_BITS = 2

@@ -6,11 +6,12 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.utils import ceil_log2
 
 from pact_hw.spec import CoreSpec
+from pact_hw.spec.core_widths import buffer_bits, word_bits
 
 from ..arithmetic import named
 from ..block import Block, input_port, output_port
+from .field_ports import field_ports
 from .nest import Loops
-from .sizes import buffer_bits, field_ports, word_bits
 
 _FIELDS = (
     "source", "source_height", "source_width", "origin_y", "origin_x", "origin",

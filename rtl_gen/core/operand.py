@@ -6,11 +6,12 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.utils import ceil_log2
 
 from pact_hw.spec import CoreSpec
+from pact_hw.spec.core_widths import buffer_bits, group_bits
 
 from ..arithmetic import elements, named
 from ..block import Block, input_port, output_port
+from .field_ports import field_ports
 from .nest import at_most
-from .sizes import buffer_bits, field_ports, group_bits
 from .transfers import chosen
 
 

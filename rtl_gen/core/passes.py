@@ -7,11 +7,12 @@ from amaranth.utils import ceil_log2
 
 from pact_hw.spec import CoreSpec
 from pact_hw.spec.core import Depthwise
+from pact_hw.spec.core_widths import lane_bits
 
 from ..arithmetic import named
 from ..block import Block, input_port, output_port
+from .field_ports import field_ports
 from .nest import Loops, in_mode
-from .sizes import field_ports, lane_bits
 
 _FIELDS = (
     "tiles_y", "tiles_x", "n_tiles", "block_y", "block_x", "act_slices", "weight_slices",

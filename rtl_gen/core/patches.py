@@ -7,11 +7,11 @@ from amaranth.utils import ceil_log2
 
 from pact_hw.spec import CoreSpec
 from pact_hw.spec.core import Depthwise
+from pact_hw.spec.core_widths import lane_bits
 
 from ..arithmetic import elements, named
 from ..block import Block, input_port, output_port
 from .memory import Memory
-from .sizes import lane_bits
 from .transfers import chosen
 
 

@@ -8,13 +8,14 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 from amaranth.utils import ceil_log2
 
 from pact_hw.spec import CoreSpec
+from pact_hw.spec.core_widths import constant_bits, group_bits
 
 from ..arithmetic import elements, named
 from ..block import Block, input_port, output_port
 from ..requantiser import Requantiser, total_shape
+from .field_ports import field_ports
 from .memory import Memory
 from .operand import level_bits
-from .sizes import constant_bits, field_ports, group_bits
 from .transfers import arriving, beat_parts, chosen, part_bits
 
 

@@ -8,13 +8,13 @@ from amaranth.utils import ceil_log2
 from pact_hw.spec import CoreSpec
 from pact_hw.spec.core import Depthwise
 from pact_hw.spec.core_schedule import fetched_words
+from pact_hw.spec.core_widths import MODES, SIGNED, field_bits
 from pact_hw.spec.program import FIELDS, WORD_BITS, WORDS, Opcode
 from pact_hw.spec.registers import CoreError
 
 from ..arithmetic import named
 from ..block import Block, input_port, output_port
 from .nest import all_of, at_most
-from .sizes import MODES, SIGNED, field_bits
 
 COUNT_BITS = 48
 AT_LEAST_1 = {

@@ -5,10 +5,11 @@ from __future__ import annotations
 from amaranth.hdl import Module, Signal
 
 from pact_hw.spec import CoreSpec
+from pact_hw.spec.core_widths import buffer_bits, word_bits
 
 from ..arithmetic import named
 from ..block import Block, input_port, output_port
-from .sizes import buffer_bits, field_ports, word_bits
+from .field_ports import field_ports
 
 
 class Store(Block):

@@ -7,6 +7,7 @@ from amaranth.utils import ceil_log2
 
 from pact_hw.spec import CoreSpec, WeightEncoding
 from pact_hw.spec.core import Depthwise
+from pact_hw.spec.core_widths import mode_bits
 
 from ..arithmetic import excess, named
 from ..block import Block, input_port, output_port
@@ -15,7 +16,6 @@ from ..widths import acc_shape, act_sum_shape
 from .drain import Drain
 from .memory import Memory
 from .operand import level_bits
-from .sizes import mode_bits
 
 
 def shifts(core: CoreSpec) -> list[int]:

@@ -9,10 +9,11 @@ from amaranth.utils import ceil_log2
 
 from pact_hw.spec import CoreSpec
 from pact_hw.spec.core import RESULT_BITS
+from pact_hw.spec.core_widths import buffer_bits, group_bits
 
 from ..arithmetic import elements, named
 from ..block import Block, input_port, output_port
-from .sizes import buffer_bits, field_ports, group_bits
+from .field_ports import field_ports
 from .transfers import chosen
 
 

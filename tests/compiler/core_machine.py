@@ -20,7 +20,6 @@ from pact_hw.spec.program import (
     decode,
 )
 from pact_hw.spec.registers import BASE_ALIGNMENT
-from rtl_gen.core.sizes import field_bits
 
 
 def unpack(data, word_bytes, bits, elements):
@@ -383,11 +382,3 @@ def check(network, tensors, compiled, levels, *, eager=True):
         layer.name: expected[layer.name].shape[1] for layer in network.layers[:-1]
     }
     return expected
-
-
-def check_registers(compiled):
-    """No operation has a field that the RTL's register cannot hold; signed ones wrap in it."""
-    for number, fields in enumerate(compiled.operations):
-        for field in FIELDS:
-            value, bits = fields.get(field.name, 0), field_bits(compiled.core, field.name)
-            assert field.signed or value >> bits == 0, (number, field.name, value, bits)

@@ -45,7 +45,8 @@ def draw_and_check(data, seed, eager, tight, little=False):
             core = replace(core, activation_words=words, program_words=1 << 20)
             compiled = compile_network(network, tensors, core)
     except InputError as error:
-        if any(reason in str(error) for reason in REFUSED):
+        # Steps beyond the smallest buffers are wider than the core's registers.
+        if any(reason in str(error) for reason in (*REFUSED, *(["bits for it"] if little else []))):
             return
         raise
     check(network, tensors, compiled, random_levels(network, seed), eager=eager)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from core_machine import check, check_registers
+from core_machine import check
 from core_networks import big_core, narrowing, random_levels, random_tensors, small_array
 
 from pact_hw.compiler import compile_network, examples
@@ -158,5 +158,4 @@ def test_raw_sums_of_windows_in_strips_have_no_address():
     tensors = random_tensors(network, 0)
     compiled = compile_network(network, tensors, big_core(small_array(), activation_words=40))
     check(network, tensors, compiled, random_levels(network, 0))
-    check_registers(compiled)
     assert any(fields["raw"] and fields["opcode"] == Opcode.SUM for fields in compiled.operations)

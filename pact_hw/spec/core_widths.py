@@ -1,14 +1,12 @@
-"""Widths of a core's addresses and of the fields that its registers hold."""
+"""Widths of a core's addresses and of the registers that hold its operations' fields.
+
+The generator builds the registers, and the compiler refuses what they cannot hold: one table for both.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from pact_hw.design import Port
-from pact_hw.spec import CoreSpec
-from pact_hw.spec.program import FIELDS, MODE_FIELDS
-
-from ..block import input_port
+from .core import CoreSpec
+from .program import FIELDS, MODE_FIELDS
 
 _WORDS = {"source", "origin", "words"} | {
     f"{step}_{axis}_words" for step in ("load", "row", "tile") for axis in ("x", "y")
@@ -102,8 +100,3 @@ def _sized_bits(core: CoreSpec, name: str) -> int:
     if grouped and bits >= 24:
         return min(bits, group_bits(core))
     return bits
-
-
-def field_ports(core: CoreSpec, names: Sequence[str]) -> list[Port]:
-    """Inputs of a block that reads these fields of the operation."""
-    return [input_port(name, field_bits(core, name), "of the operation") for name in names]
