@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from core_machine import check
 from core_networks import big_core, random_levels, random_tensors, small_array
 from hypothesis import given
 from hypothesis import strategies as st
+from machine_check import check
 
 from pact_hw.compiler import compile_network
 from pact_hw.compiler.allocation import Life, allocate

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from core_machine import check
 from core_networks import (
     arrays,
     big_core,
@@ -16,6 +15,7 @@ from core_networks import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from machine_check import check
 
 from pact_hw.compiler import compile_network, examples
 from pact_hw.compiler.sizing import core_for

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from core_machine import check
 from core_networks import big_core, narrowing, random_levels, random_tensors, small_array
+from machine_check import check
 
 from pact_hw.compiler import compile_network, examples
 from pact_hw.compiler.sizing import core_for
