@@ -28,7 +28,9 @@ def inline_conditions(module: str) -> str:
             continue
         # A function as replacement: the text is taken as it is.
         module = module.replace(found[0], "").replace(f"  wire {token};\n", "")
-        place = re.search(rf"(= ){re.escape(token)};", module)
+        # All that is assigned needs no parentheses; what is compared does (== and, beside assign, <=).
+        assigned = rf"^  assign [^=]* = {re.escape(token)};|^(?!  assign ).*<= {re.escape(token)};"
+        place = re.search(assigned, module, re.MULTILINE)
         module = module.replace(token, found[1] if place else f"({found[1]})")
     return module
 
